@@ -1,0 +1,466 @@
+-- The spine. Every primary key and every index on the message path begins with the workspace, so that tenants
+-- cannot mix by accident and the schema can be distributed by workspace without a change.
+
+create table server_meta (
+  key text primary key,
+  value text not null
+);
+
+create table workspace (
+  id uuid primary key,
+  slug text not null unique,
+  name text not null,
+  registration text not null default 'customer_only'
+    check (registration in ('customer_only', 'invite', 'pending', 'closed', 'open_demo')),
+  created_at timestamptz not null default now()
+);
+
+-- The people of a workspace, staff, contacts and bots (a user, in the API; the word is reserved in SQL).
+create table person (
+  workspace_id uuid not null references workspace (id),
+  id uuid not null,
+  role text not null check (role in ('owner', 'admin', 'supervisor', 'agent', 'bot', 'contact')),
+  name text not null,
+  email text,
+  username text,
+  external_id text,
+  avatar_url text,
+  password_hash text,
+  verified boolean not null default false,
+  wanted_role text check (wanted_role in ('owner', 'admin', 'supervisor', 'agent')),
+  metadata jsonb not null default '{}',
+  session_version integer not null default 1,
+  created_at timestamptz not null default now(),
+  deactivated_at timestamptz,
+  changed_xid xid8 not null default pg_current_xact_id(),
+  primary key (workspace_id, id)
+);
+create unique index person_email on person (workspace_id, lower(email)) where email is not null and password_hash is not null;
+create unique index person_username on person (workspace_id, username) where username is not null;
+create unique index person_external on person (workspace_id, external_id) where external_id is not null;
+create index person_changed on person (workspace_id, changed_xid);
+create index person_team on person (workspace_id, role) where role <> 'contact';
+create index person_contact_name on person (workspace_id, name, id) where role = 'contact';
+
+-- One signed-in browser or program. Revoking the row ends every token that names it.
+create table session (
+  workspace_id uuid not null,
+  id uuid not null,
+  person_id uuid not null,
+  kind text not null check (kind in ('password', 'visitor')),
+  inbox_id uuid,
+  visitor_hash bytea,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  revoked_at timestamptz,
+  changed_xid xid8 not null default pg_current_xact_id(),
+  primary key (workspace_id, id),
+  foreign key (workspace_id, person_id) references person (workspace_id, id)
+);
+create index session_person on session (workspace_id, person_id);
+create unique index session_visitor on session (workspace_id, visitor_hash) where visitor_hash is not null;
+create index session_changed on session (workspace_id, changed_xid);
+
+-- Refresh tokens rotate: a used one stays, so that a second use is recognised as theft.
+create table refresh_token (
+  workspace_id uuid not null,
+  token_hash bytea not null,
+  session_id uuid not null,
+  expires_at timestamptz not null,
+  used_at timestamptz,
+  primary key (workspace_id, token_hash),
+  foreign key (workspace_id, session_id) references session (workspace_id, id)
+);
+
+create table inbox (
+  workspace_id uuid not null references workspace (id),
+  id uuid not null,
+  name text not null,
+  kind text not null default 'team',
+  widget_key text not null unique,
+  origins text[] not null default '{}',
+  greeting text not null default '',
+  color text not null default '#2f6f5e',
+  identity_required boolean not null default false,
+  reopen_hours integer not null default 72,
+  created_at timestamptz not null default now(),
+  primary key (workspace_id, id)
+);
+
+create table inbox_member (
+  workspace_id uuid not null,
+  inbox_id uuid not null,
+  person_id uuid not null,
+  role text not null default 'member' check (role in ('member', 'supervisor')),
+  added_at timestamptz not null default now(),
+  primary key (workspace_id, inbox_id, person_id),
+  foreign key (workspace_id, inbox_id) references inbox (workspace_id, id),
+  foreign key (workspace_id, person_id) references person (workspace_id, id)
+);
+create index inbox_member_person on inbox_member (workspace_id, person_id);
+
+create table invitation (
+  workspace_id uuid not null references workspace (id),
+  id uuid not null,
+  email text,
+  role text not null,
+  inbox_ids uuid[] not null default '{}',
+  token_hash bytea not null unique,
+  created_by uuid,
+  expires_at timestamptz not null,
+  accepted_at timestamptz,
+  accepted_by uuid,
+  revoked_at timestamptz,
+  primary key (workspace_id, id)
+);
+
+create table identity_key (
+  workspace_id uuid not null references workspace (id),
+  id uuid not null,
+  kind text not null check (kind in ('hs256', 'rs256', 'eddsa', 'jwks')),
+  material text not null,
+  inbox_id uuid,
+  issuer text,
+  audience text,
+  user_id_claim text not null default 'sub',
+  staff_roles jsonb not null default '{}',
+  created_at timestamptz not null default now(),
+  retired_at timestamptz,
+  primary key (workspace_id, id)
+);
+
+create table api_key (
+  workspace_id uuid not null references workspace (id),
+  id uuid not null,
+  person_id uuid not null,
+  name text not null,
+  token_hash bytea not null unique,
+  created_at timestamptz not null default now(),
+  last_used_at timestamptz,
+  revoked_at timestamptz,
+  primary key (workspace_id, id),
+  foreign key (workspace_id, person_id) references person (workspace_id, id)
+);
+
+-- Who may write to whom, from when to when: a booking, an order. The pair is stored in order.
+create table access_grant (
+  workspace_id uuid not null references workspace (id),
+  id uuid not null,
+  kind text not null default 'grant',
+  person_a uuid not null,
+  person_b uuid not null,
+  scopes text[] not null,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  ended_at timestamptz,
+  external_ref text,
+  changed_xid xid8 not null default pg_current_xact_id(),
+  primary key (workspace_id, id),
+  check (person_a < person_b)
+);
+create index access_grant_pair on access_grant (workspace_id, person_a, person_b);
+create index access_grant_other on access_grant (workspace_id, person_b);
+create unique index access_grant_ref on access_grant (workspace_id, external_ref) where external_ref is not null;
+
+-- The row is updated at every send: half of each page is left free for its new versions.
+create table conversation (
+  workspace_id uuid not null references workspace (id),
+  id uuid not null,
+  kind text not null check (kind in ('support', 'direct', 'group')),
+  inbox_id uuid,
+  topic text not null default 'SUPPORT',
+  status text not null default 'open' check (status in ('open', 'assigned', 'snoozed', 'closed', 'archived')),
+  subject text not null default '',
+  priority smallint not null default 0,
+  metadata jsonb not null default '{}',
+  assignee_id uuid,
+  created_by uuid,
+  -- Of the active conversations (not closed, archived or deleted) at most one carries a given key: the pair of a
+  -- direct conversation, or whatever else a door wants to be one of.
+  exclusive_key text,
+  client_key text,
+  grant_required boolean not null default false,
+  last_seq integer not null default 0,
+  message_count integer not null default 0,
+  note_count integer not null default 0,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  closed_at timestamptz,
+  deleted_at timestamptz,
+  first_answer_at timestamptz,
+  changed_xid xid8 not null default pg_current_xact_id(),
+  primary key (workspace_id, id),
+  foreign key (workspace_id, inbox_id) references inbox (workspace_id, id)
+) with (fillfactor = 50);
+create unique index conversation_exclusive on conversation (workspace_id, exclusive_key)
+  where exclusive_key is not null and deleted_at is null and status not in ('closed', 'archived');
+create unique index conversation_client_key on conversation (workspace_id, created_by, client_key)
+  where client_key is not null;
+create index conversation_activity on conversation (workspace_id, inbox_id, updated_at desc, id desc) where deleted_at is null;
+create index conversation_assignee on conversation (workspace_id, assignee_id, updated_at desc) where assignee_id is not null and deleted_at is null;
+create index conversation_changed on conversation (workspace_id, changed_xid);
+
+create table participant (
+  workspace_id uuid not null,
+  conversation_id uuid not null,
+  person_id uuid not null,
+  role text not null check (role in ('contact', 'agent', 'bot')),
+  joined_at timestamptz not null default now(),
+  left_at timestamptz,
+  changed_xid xid8 not null default pg_current_xact_id(),
+  primary key (workspace_id, conversation_id, person_id),
+  foreign key (workspace_id, conversation_id) references conversation (workspace_id, id),
+  foreign key (workspace_id, person_id) references person (workspace_id, id)
+);
+create index participant_person on participant (workspace_id, person_id) where left_at is null;
+create index participant_changed on participant (workspace_id, changed_xid);
+
+-- A message is its own entry of the log. `ordinal` and `note_ordinal` count the messages and the notes of the
+-- conversation up to and including this one, so that unread is a subtraction and not a scan.
+create table message (
+  workspace_id uuid not null,
+  conversation_id uuid not null,
+  seq integer not null,
+  id uuid not null,
+  sender_id uuid,
+  sender_role text not null,
+  kind text not null,
+  body text not null,
+  visibility text not null,
+  reply_to_id uuid,
+  metadata jsonb,
+  client_message_id text,
+  -- Half a SHA-256 of (conversation, sender, clientMessageId): a small unique column for idempotency.
+  send_key uuid not null,
+  content_hash uuid not null,
+  ordinal integer not null,
+  note_ordinal integer not null,
+  attachment_count smallint not null default 0,
+  created_at timestamptz not null default clock_timestamp(),
+  edited_at timestamptz,
+  retracted_at timestamptz,
+  primary key (workspace_id, conversation_id, seq),
+  foreign key (workspace_id, conversation_id) references conversation (workspace_id, id)
+);
+create unique index message_id on message (workspace_id, id);
+create unique index message_send_key on message (workspace_id, send_key);
+create index message_sender on message (workspace_id, conversation_id, sender_id, seq);
+create index message_retracted on message (workspace_id, conversation_id, seq) where retracted_at is not null;
+
+-- Every other durable change, in the same numbering.
+create table event (
+  workspace_id uuid not null,
+  conversation_id uuid not null,
+  seq integer not null,
+  type text not null,
+  actor_id uuid,
+  visibility text not null default 'everyone',
+  data jsonb not null default '{}',
+  created_at timestamptz not null default clock_timestamp(),
+  primary key (workspace_id, conversation_id, seq),
+  foreign key (workspace_id, conversation_id) references conversation (workspace_id, id)
+);
+
+create table message_revision (
+  workspace_id uuid not null,
+  conversation_id uuid not null,
+  seq integer not null,
+  revision integer not null,
+  body text not null,
+  actor_id uuid,
+  created_at timestamptz not null default clock_timestamp(),
+  primary key (workspace_id, conversation_id, seq, revision)
+);
+
+create table reaction (
+  workspace_id uuid not null,
+  conversation_id uuid not null,
+  seq integer not null,
+  person_id uuid not null,
+  emoji text not null,
+  created_at timestamptz not null default clock_timestamp(),
+  primary key (workspace_id, conversation_id, seq, person_id, emoji)
+);
+
+-- High-water marks. A person of the team has them without being a participant.
+create table receipt (
+  workspace_id uuid not null,
+  conversation_id uuid not null,
+  person_id uuid not null,
+  delivered_seq integer not null default 0,
+  read_seq integer not null default 0,
+  delivered_at timestamptz,
+  read_at timestamptz,
+  all_read_at timestamptz,
+  changed_xid xid8 not null default pg_current_xact_id(),
+  primary key (workspace_id, conversation_id, person_id),
+  foreign key (workspace_id, conversation_id) references conversation (workspace_id, id),
+  check (read_seq <= delivered_seq)
+) with (fillfactor = 50);
+create index receipt_changed on receipt (workspace_id, changed_xid);
+
+-- Every move of a mark with its time: (from_seq, to_seq] was delivered or read at `at`. A read range that lies
+-- above the mark is one message read out of order; it folds into the mark as that catches up.
+create table receipt_range (
+  workspace_id uuid not null,
+  conversation_id uuid not null,
+  person_id uuid not null,
+  kind text not null check (kind in ('delivered', 'read')),
+  from_seq integer not null,
+  to_seq integer not null,
+  at timestamptz not null default clock_timestamp(),
+  primary key (workspace_id, conversation_id, person_id, kind, to_seq),
+  check (from_seq < to_seq)
+);
+
+create table attachment (
+  workspace_id uuid not null,
+  id uuid not null,
+  conversation_id uuid not null,
+  uploader_id uuid not null,
+  message_id uuid,
+  name text not null,
+  size bigint not null,
+  mime_type text not null,
+  sha256 text not null,
+  width integer,
+  height integer,
+  has_thumbnail boolean not null default false,
+  created_at timestamptz not null default now(),
+  primary key (workspace_id, id),
+  foreign key (workspace_id, conversation_id) references conversation (workspace_id, id)
+);
+create index attachment_message on attachment (workspace_id, message_id) where message_id is not null;
+create index attachment_unsent on attachment (created_at) where message_id is null;
+
+create table audit_entry (
+  workspace_id uuid not null,
+  id uuid not null,
+  at timestamptz not null default clock_timestamp(),
+  actor_id uuid,
+  action text not null,
+  target_type text not null,
+  target_id text,
+  before jsonb,
+  after jsonb,
+  address text,
+  primary key (workspace_id, id)
+);
+
+create function refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception 'audit entries are append-only';
+end $$;
+create trigger audit_append_only before update or delete on audit_entry
+  for each row execute function refuse_change();
+
+-- Group commit: writes a batch of sends in one round trip and says for each what became of it.
+--
+-- The first statement locks the conversations of the batch in one order, so that two batches cannot deadlock. The
+-- second one starts after the waiting is over and therefore has a snapshot in which every earlier send, leave and
+-- close is visible; a single statement would judge by what it saw before it waited.
+--
+-- Outcomes: written, repeat (same key, same content: the first answer again), conflict (same key, other content),
+-- missing (no such conversation), closed, archived, outsider (not an active participant), no_grant,
+-- bad_reply, bad_attachment. Two items of one batch must not share a send key.
+create function append_messages(
+  workspace_ids uuid[], conversation_ids uuid[], ids uuid[], sender_ids uuid[], kinds text[], bodies text[],
+  visibilities text[], reply_to_ids uuid[], metadatas jsonb[], client_message_ids text[], send_keys uuid[],
+  content_hashes uuid[], attachments jsonb[]
+) returns table (
+  item integer, outcome text, message_id uuid, message_seq integer, role text, at timestamptz, inbox uuid
+) language plpgsql as $$
+begin
+  perform 1 from conversation c
+  where (c.workspace_id, c.id) in (select w, i from unnest(workspace_ids, conversation_ids) as k (w, i))
+  order by c.workspace_id, c.id for no key update;
+
+  return query
+  with given as (
+    select * from unnest(
+      workspace_ids, conversation_ids, ids, sender_ids, kinds, bodies, visibilities, reply_to_ids, metadatas,
+      client_message_ids, send_keys, content_hashes, attachments
+    ) with ordinality as g (
+      w, c, id, sender, kind, body, visibility, reply_to, metadata, client_message_id, send_key, content_hash,
+      files, n
+    )
+  ),
+  judged as (
+    select g.*, c.last_seq, c.message_count, c.note_count, c.inbox_id, p.role as sender_role,
+      earlier.id as earlier_id, earlier.seq as earlier_seq, earlier.created_at as earlier_at,
+      case
+        when c.id is null or c.deleted_at is not null then 'missing'
+        when earlier.id is not null then
+          case when earlier.content_hash = g.content_hash then 'repeat' else 'conflict' end
+        when p.person_id is null or p.left_at is not null or s.deactivated_at is not null then 'outsider'
+        when c.status = 'archived' then 'archived'
+        when c.status = 'closed' and g.visibility = 'everyone' then 'closed'
+        when c.grant_required and g.visibility = 'everyone' and not exists (
+          select 1 from access_grant a
+          join participant o on o.workspace_id = c.workspace_id and o.conversation_id = c.id
+            and o.person_id <> g.sender and o.left_at is null
+          where a.workspace_id = c.workspace_id
+            and a.person_a = least(g.sender, o.person_id) and a.person_b = greatest(g.sender, o.person_id)
+            and a.ended_at is null and 'write' = any (a.scopes)
+            and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
+        ) then 'no_grant'
+        when g.reply_to is not null and not exists (
+          select 1 from message m where m.workspace_id = g.w and m.id = g.reply_to and m.conversation_id = g.c
+            and (m.visibility = 'everyone' or p.role <> 'contact')
+        ) then 'bad_reply'
+        when g.files is not null and jsonb_array_length(g.files) <> (
+          select count(*) from attachment a
+          where a.workspace_id = g.w and a.conversation_id = g.c and a.uploader_id = g.sender
+            and a.message_id is null and a.id in (select f::uuid from jsonb_array_elements_text(g.files) f)
+        ) then 'bad_attachment'
+        else 'written'
+      end as verdict
+    from given g
+    left join conversation c on c.workspace_id = g.w and c.id = g.c
+    left join participant p on p.workspace_id = g.w and p.conversation_id = g.c and p.person_id = g.sender
+    left join person s on s.workspace_id = g.w and s.id = g.sender
+    left join message earlier on earlier.workspace_id = g.w and earlier.send_key = g.send_key
+  ),
+  fresh as (
+    select j.*,
+      j.last_seq + row_number() over same_conversation as new_seq,
+      j.message_count + count(*) filter (where j.visibility = 'everyone' and j.kind <> 'system') over same_conversation as new_ordinal,
+      j.note_count + count(*) filter (where j.visibility = 'agents') over same_conversation as new_note_ordinal,
+      clock_timestamp() as written_at
+    from judged j where j.verdict = 'written'
+    window same_conversation as (partition by j.w, j.c order by j.n)
+  ),
+  inserted as (
+    insert into message (
+      workspace_id, conversation_id, seq, id, sender_id, sender_role, kind, body, visibility, reply_to_id, metadata,
+      client_message_id, send_key, content_hash, ordinal, note_ordinal, attachment_count, created_at
+    )
+    select f.w, f.c, f.new_seq, f.id, f.sender, f.sender_role, f.kind, f.body, f.visibility, f.reply_to, f.metadata,
+      f.client_message_id, f.send_key, f.content_hash, f.new_ordinal, f.new_note_ordinal,
+      coalesce(jsonb_array_length(f.files), 0), f.written_at
+    from fresh f
+  ),
+  claimed as (
+    update attachment a set message_id = f.id
+    from fresh f, jsonb_array_elements_text(f.files) as file
+    where f.files is not null and a.workspace_id = f.w and a.id = file::uuid
+  ),
+  moved as (
+    update conversation c set
+      last_seq = t.seq, message_count = t.ordinal, note_count = t.note_ordinal,
+      updated_at = t.at, changed_xid = pg_current_xact_id(),
+      first_answer_at = coalesce(c.first_answer_at, t.answered_at)
+    from (
+      select f.w, f.c, max(f.new_seq) as seq, max(f.new_ordinal) as ordinal, max(f.new_note_ordinal) as note_ordinal,
+        max(f.written_at) as at,
+        min(f.written_at) filter (where f.sender_role = 'agent' and f.visibility = 'everyone') as answered_at
+      from fresh f group by f.w, f.c
+    ) t
+    where c.workspace_id = t.w and c.id = t.c
+  )
+  select j.n::integer, j.verdict,
+    coalesce(f.id, j.earlier_id), coalesce(f.new_seq::integer, j.earlier_seq), j.sender_role,
+    coalesce(f.written_at, j.earlier_at), j.inbox_id
+  from judged j left join fresh f on f.n = j.n
+  order by j.n;
+end $$;

@@ -1,0 +1,583 @@
+CREATE FUNCTION public.append_messages(workspace_ids uuid[], conversation_ids uuid[], ids uuid[], sender_ids uuid[], kinds text[], bodies text[], visibilities text[], reply_to_ids uuid[], metadatas jsonb[], client_message_ids text[], send_keys uuid[], content_hashes uuid[], attachments jsonb[]) RETURNS TABLE(item integer, outcome text, message_id uuid, message_seq integer, role text, at timestamp with time zone, inbox uuid)
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform 1 from conversation c
+  where (c.workspace_id, c.id) in (select w, i from unnest(workspace_ids, conversation_ids) as k (w, i))
+  order by c.workspace_id, c.id for no key update;
+
+  return query
+  with given as (
+    select * from unnest(
+      workspace_ids, conversation_ids, ids, sender_ids, kinds, bodies, visibilities, reply_to_ids, metadatas,
+      client_message_ids, send_keys, content_hashes, attachments
+    ) with ordinality as g (
+      w, c, id, sender, kind, body, visibility, reply_to, metadata, client_message_id, send_key, content_hash,
+      files, n
+    )
+  ),
+  judged as (
+    select g.*, c.last_seq, c.message_count, c.note_count, c.inbox_id, p.role as sender_role,
+      earlier.id as earlier_id, earlier.seq as earlier_seq, earlier.created_at as earlier_at,
+      case
+        when c.id is null or c.deleted_at is not null then 'missing'
+        when earlier.id is not null then
+          case when earlier.content_hash = g.content_hash then 'repeat' else 'conflict' end
+        when p.person_id is null or p.left_at is not null or s.deactivated_at is not null then 'outsider'
+        when c.status = 'archived' then 'archived'
+        when c.status = 'closed' and g.visibility = 'everyone' then 'closed'
+        when c.grant_required and g.visibility = 'everyone' and not exists (
+          select 1 from access_grant a
+          join participant o on o.workspace_id = c.workspace_id and o.conversation_id = c.id
+            and o.person_id <> g.sender and o.left_at is null
+          where a.workspace_id = c.workspace_id
+            and a.person_a = least(g.sender, o.person_id) and a.person_b = greatest(g.sender, o.person_id)
+            and a.ended_at is null and 'write' = any (a.scopes)
+            and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
+        ) then 'no_grant'
+        when g.reply_to is not null and not exists (
+          select 1 from message m where m.workspace_id = g.w and m.id = g.reply_to and m.conversation_id = g.c
+            and (m.visibility = 'everyone' or p.role <> 'contact')
+        ) then 'bad_reply'
+        when g.files is not null and jsonb_array_length(g.files) <> (
+          select count(*) from attachment a
+          where a.workspace_id = g.w and a.conversation_id = g.c and a.uploader_id = g.sender
+            and a.message_id is null and a.id in (select f::uuid from jsonb_array_elements_text(g.files) f)
+        ) then 'bad_attachment'
+        else 'written'
+      end as verdict
+    from given g
+    left join conversation c on c.workspace_id = g.w and c.id = g.c
+    left join participant p on p.workspace_id = g.w and p.conversation_id = g.c and p.person_id = g.sender
+    left join person s on s.workspace_id = g.w and s.id = g.sender
+    left join message earlier on earlier.workspace_id = g.w and earlier.send_key = g.send_key
+  ),
+  fresh as (
+    select j.*,
+      j.last_seq + row_number() over same_conversation as new_seq,
+      j.message_count + count(*) filter (where j.visibility = 'everyone' and j.kind <> 'system') over same_conversation as new_ordinal,
+      j.note_count + count(*) filter (where j.visibility = 'agents') over same_conversation as new_note_ordinal,
+      clock_timestamp() as written_at
+    from judged j where j.verdict = 'written'
+    window same_conversation as (partition by j.w, j.c order by j.n)
+  ),
+  inserted as (
+    insert into message (
+      workspace_id, conversation_id, seq, id, sender_id, sender_role, kind, body, visibility, reply_to_id, metadata,
+      client_message_id, send_key, content_hash, ordinal, note_ordinal, attachment_count, created_at
+    )
+    select f.w, f.c, f.new_seq, f.id, f.sender, f.sender_role, f.kind, f.body, f.visibility, f.reply_to, f.metadata,
+      f.client_message_id, f.send_key, f.content_hash, f.new_ordinal, f.new_note_ordinal,
+      coalesce(jsonb_array_length(f.files), 0), f.written_at
+    from fresh f
+  ),
+  claimed as (
+    update attachment a set message_id = f.id
+    from fresh f, jsonb_array_elements_text(f.files) as file
+    where f.files is not null and a.workspace_id = f.w and a.id = file::uuid
+  ),
+  moved as (
+    update conversation c set
+      last_seq = t.seq, message_count = t.ordinal, note_count = t.note_ordinal,
+      updated_at = t.at, changed_xid = pg_current_xact_id(),
+      first_answer_at = coalesce(c.first_answer_at, t.answered_at)
+    from (
+      select f.w, f.c, max(f.new_seq) as seq, max(f.new_ordinal) as ordinal, max(f.new_note_ordinal) as note_ordinal,
+        max(f.written_at) as at,
+        min(f.written_at) filter (where f.sender_role = 'agent' and f.visibility = 'everyone') as answered_at
+      from fresh f group by f.w, f.c
+    ) t
+    where c.workspace_id = t.w and c.id = t.c
+  )
+  select j.n::integer, j.verdict,
+    coalesce(f.id, j.earlier_id), coalesce(f.new_seq::integer, j.earlier_seq), j.sender_role,
+    coalesce(f.written_at, j.earlier_at), j.inbox_id
+  from judged j left join fresh f on f.n = j.n
+  order by j.n;
+end $$;
+
+CREATE FUNCTION public.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  raise exception 'audit entries are append-only';
+end $$;
+
+CREATE TABLE public.access_grant (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text DEFAULT 'grant'::text NOT NULL,
+    person_a uuid NOT NULL,
+    person_b uuid NOT NULL,
+    scopes text[] NOT NULL,
+    starts_at timestamp with time zone,
+    ends_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    external_ref text,
+    changed_xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT access_grant_check CHECK ((person_a < person_b))
+);
+
+CREATE TABLE public.api_key (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    name text NOT NULL,
+    token_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+
+CREATE TABLE public.attachment (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    uploader_id uuid NOT NULL,
+    message_id uuid,
+    name text NOT NULL,
+    size bigint NOT NULL,
+    mime_type text NOT NULL,
+    sha256 text NOT NULL,
+    width integer,
+    height integer,
+    has_thumbnail boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.audit_entry (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor_id uuid,
+    action text NOT NULL,
+    target_type text NOT NULL,
+    target_id text,
+    before jsonb,
+    after jsonb,
+    address text
+);
+
+CREATE TABLE public.conversation (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    inbox_id uuid,
+    topic text DEFAULT 'SUPPORT'::text NOT NULL,
+    status text DEFAULT 'open'::text NOT NULL,
+    subject text DEFAULT ''::text NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    assignee_id uuid,
+    created_by uuid,
+    exclusive_key text,
+    client_key text,
+    grant_required boolean DEFAULT false NOT NULL,
+    last_seq integer DEFAULT 0 NOT NULL,
+    message_count integer DEFAULT 0 NOT NULL,
+    note_count integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    closed_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    first_answer_at timestamp with time zone,
+    changed_xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT conversation_kind_check CHECK ((kind = ANY (ARRAY['support'::text, 'direct'::text, 'group'::text]))),
+    CONSTRAINT conversation_status_check CHECK ((status = ANY (ARRAY['open'::text, 'assigned'::text, 'snoozed'::text, 'closed'::text, 'archived'::text])))
+)
+WITH (fillfactor='50');
+
+CREATE TABLE public.event (
+    workspace_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    seq integer NOT NULL,
+    type text NOT NULL,
+    actor_id uuid,
+    visibility text DEFAULT 'everyone'::text NOT NULL,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.identity_key (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    material text NOT NULL,
+    inbox_id uuid,
+    issuer text,
+    audience text,
+    user_id_claim text DEFAULT 'sub'::text NOT NULL,
+    staff_roles jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT identity_key_kind_check CHECK ((kind = ANY (ARRAY['hs256'::text, 'rs256'::text, 'eddsa'::text, 'jwks'::text])))
+);
+
+CREATE TABLE public.inbox (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    kind text DEFAULT 'team'::text NOT NULL,
+    widget_key text NOT NULL,
+    origins text[] DEFAULT '{}'::text[] NOT NULL,
+    greeting text DEFAULT ''::text NOT NULL,
+    color text DEFAULT '#2f6f5e'::text NOT NULL,
+    identity_required boolean DEFAULT false NOT NULL,
+    reopen_hours integer DEFAULT 72 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.inbox_member (
+    workspace_id uuid NOT NULL,
+    inbox_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    role text DEFAULT 'member'::text NOT NULL,
+    added_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT inbox_member_role_check CHECK ((role = ANY (ARRAY['member'::text, 'supervisor'::text])))
+);
+
+CREATE TABLE public.invitation (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    email text,
+    role text NOT NULL,
+    inbox_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    token_hash bytea NOT NULL,
+    created_by uuid,
+    expires_at timestamp with time zone NOT NULL,
+    accepted_at timestamp with time zone,
+    accepted_by uuid,
+    revoked_at timestamp with time zone
+);
+
+CREATE TABLE public.message (
+    workspace_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    seq integer NOT NULL,
+    id uuid NOT NULL,
+    sender_id uuid,
+    sender_role text NOT NULL,
+    kind text NOT NULL,
+    body text NOT NULL,
+    visibility text NOT NULL,
+    reply_to_id uuid,
+    metadata jsonb,
+    client_message_id text,
+    send_key uuid NOT NULL,
+    content_hash uuid NOT NULL,
+    ordinal integer NOT NULL,
+    note_ordinal integer NOT NULL,
+    attachment_count smallint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    edited_at timestamp with time zone,
+    retracted_at timestamp with time zone
+);
+
+CREATE TABLE public.message_revision (
+    workspace_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    seq integer NOT NULL,
+    revision integer NOT NULL,
+    body text NOT NULL,
+    actor_id uuid,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.migration (
+    name text NOT NULL,
+    ran_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.participant (
+    workspace_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    role text NOT NULL,
+    joined_at timestamp with time zone DEFAULT now() NOT NULL,
+    left_at timestamp with time zone,
+    changed_xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT participant_role_check CHECK ((role = ANY (ARRAY['contact'::text, 'agent'::text, 'bot'::text])))
+);
+
+CREATE TABLE public.person (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    role text NOT NULL,
+    name text NOT NULL,
+    email text,
+    username text,
+    external_id text,
+    avatar_url text,
+    password_hash text,
+    verified boolean DEFAULT false NOT NULL,
+    wanted_role text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    session_version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    deactivated_at timestamp with time zone,
+    changed_xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT person_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'supervisor'::text, 'agent'::text, 'bot'::text, 'contact'::text]))),
+    CONSTRAINT person_wanted_role_check CHECK ((wanted_role = ANY (ARRAY['owner'::text, 'admin'::text, 'supervisor'::text, 'agent'::text])))
+);
+
+CREATE TABLE public.reaction (
+    workspace_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    seq integer NOT NULL,
+    person_id uuid NOT NULL,
+    emoji text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.receipt (
+    workspace_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    delivered_seq integer DEFAULT 0 NOT NULL,
+    read_seq integer DEFAULT 0 NOT NULL,
+    delivered_at timestamp with time zone,
+    read_at timestamp with time zone,
+    all_read_at timestamp with time zone,
+    changed_xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT receipt_check CHECK ((read_seq <= delivered_seq))
+)
+WITH (fillfactor='50');
+
+CREATE TABLE public.receipt_range (
+    workspace_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    kind text NOT NULL,
+    from_seq integer NOT NULL,
+    to_seq integer NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT receipt_range_check CHECK ((from_seq < to_seq)),
+    CONSTRAINT receipt_range_kind_check CHECK ((kind = ANY (ARRAY['delivered'::text, 'read'::text])))
+);
+
+CREATE TABLE public.refresh_token (
+    workspace_id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    session_id uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone
+);
+
+CREATE TABLE public.server_meta (
+    key text NOT NULL,
+    value text NOT NULL
+);
+
+CREATE TABLE public.session (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    kind text NOT NULL,
+    inbox_id uuid,
+    visitor_hash bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    changed_xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT session_kind_check CHECK ((kind = ANY (ARRAY['password'::text, 'visitor'::text])))
+);
+
+CREATE TABLE public.workspace (
+    id uuid NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    registration text DEFAULT 'customer_only'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT workspace_registration_check CHECK ((registration = ANY (ARRAY['customer_only'::text, 'invite'::text, 'pending'::text, 'closed'::text, 'open_demo'::text])))
+);
+
+ALTER TABLE ONLY public.access_grant
+    ADD CONSTRAINT access_grant_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY public.attachment
+    ADD CONSTRAINT attachment_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.audit_entry
+    ADD CONSTRAINT audit_entry_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.conversation
+    ADD CONSTRAINT conversation_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.event
+    ADD CONSTRAINT event_pkey PRIMARY KEY (workspace_id, conversation_id, seq);
+
+ALTER TABLE ONLY public.identity_key
+    ADD CONSTRAINT identity_key_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.inbox_member
+    ADD CONSTRAINT inbox_member_pkey PRIMARY KEY (workspace_id, inbox_id, person_id);
+
+ALTER TABLE ONLY public.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.inbox
+    ADD CONSTRAINT inbox_widget_key_key UNIQUE (widget_key);
+
+ALTER TABLE ONLY public.invitation
+    ADD CONSTRAINT invitation_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.invitation
+    ADD CONSTRAINT invitation_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY public.message
+    ADD CONSTRAINT message_pkey PRIMARY KEY (workspace_id, conversation_id, seq);
+
+ALTER TABLE ONLY public.message_revision
+    ADD CONSTRAINT message_revision_pkey PRIMARY KEY (workspace_id, conversation_id, seq, revision);
+
+ALTER TABLE ONLY public.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.participant
+    ADD CONSTRAINT participant_pkey PRIMARY KEY (workspace_id, conversation_id, person_id);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.reaction
+    ADD CONSTRAINT reaction_pkey PRIMARY KEY (workspace_id, conversation_id, seq, person_id, emoji);
+
+ALTER TABLE ONLY public.receipt
+    ADD CONSTRAINT receipt_pkey PRIMARY KEY (workspace_id, conversation_id, person_id);
+
+ALTER TABLE ONLY public.receipt_range
+    ADD CONSTRAINT receipt_range_pkey PRIMARY KEY (workspace_id, conversation_id, person_id, kind, to_seq);
+
+ALTER TABLE ONLY public.refresh_token
+    ADD CONSTRAINT refresh_token_pkey PRIMARY KEY (workspace_id, token_hash);
+
+ALTER TABLE ONLY public.server_meta
+    ADD CONSTRAINT server_meta_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.workspace
+    ADD CONSTRAINT workspace_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.workspace
+    ADD CONSTRAINT workspace_slug_key UNIQUE (slug);
+
+CREATE INDEX access_grant_other ON public.access_grant USING btree (workspace_id, person_b);
+
+CREATE INDEX access_grant_pair ON public.access_grant USING btree (workspace_id, person_a, person_b);
+
+CREATE UNIQUE INDEX access_grant_ref ON public.access_grant USING btree (workspace_id, external_ref) WHERE (external_ref IS NOT NULL);
+
+CREATE INDEX attachment_message ON public.attachment USING btree (workspace_id, message_id) WHERE (message_id IS NOT NULL);
+
+CREATE INDEX attachment_unsent ON public.attachment USING btree (created_at) WHERE (message_id IS NULL);
+
+CREATE INDEX conversation_activity ON public.conversation USING btree (workspace_id, inbox_id, updated_at DESC, id DESC) WHERE (deleted_at IS NULL);
+
+CREATE INDEX conversation_assignee ON public.conversation USING btree (workspace_id, assignee_id, updated_at DESC) WHERE ((assignee_id IS NOT NULL) AND (deleted_at IS NULL));
+
+CREATE INDEX conversation_changed ON public.conversation USING btree (workspace_id, changed_xid);
+
+CREATE UNIQUE INDEX conversation_client_key ON public.conversation USING btree (workspace_id, created_by, client_key) WHERE (client_key IS NOT NULL);
+
+CREATE UNIQUE INDEX conversation_exclusive ON public.conversation USING btree (workspace_id, exclusive_key) WHERE ((exclusive_key IS NOT NULL) AND (deleted_at IS NULL) AND (status <> ALL (ARRAY['closed'::text, 'archived'::text])));
+
+CREATE INDEX inbox_member_person ON public.inbox_member USING btree (workspace_id, person_id);
+
+CREATE UNIQUE INDEX message_id ON public.message USING btree (workspace_id, id);
+
+CREATE INDEX message_retracted ON public.message USING btree (workspace_id, conversation_id, seq) WHERE (retracted_at IS NOT NULL);
+
+CREATE UNIQUE INDEX message_send_key ON public.message USING btree (workspace_id, send_key);
+
+CREATE INDEX message_sender ON public.message USING btree (workspace_id, conversation_id, sender_id, seq);
+
+CREATE INDEX participant_changed ON public.participant USING btree (workspace_id, changed_xid);
+
+CREATE INDEX participant_person ON public.participant USING btree (workspace_id, person_id) WHERE (left_at IS NULL);
+
+CREATE INDEX person_changed ON public.person USING btree (workspace_id, changed_xid);
+
+CREATE INDEX person_contact_name ON public.person USING btree (workspace_id, name, id) WHERE (role = 'contact'::text);
+
+CREATE UNIQUE INDEX person_email ON public.person USING btree (workspace_id, lower(email)) WHERE ((email IS NOT NULL) AND (password_hash IS NOT NULL));
+
+CREATE UNIQUE INDEX person_external ON public.person USING btree (workspace_id, external_id) WHERE (external_id IS NOT NULL);
+
+CREATE INDEX person_team ON public.person USING btree (workspace_id, role) WHERE (role <> 'contact'::text);
+
+CREATE UNIQUE INDEX person_username ON public.person USING btree (workspace_id, username) WHERE (username IS NOT NULL);
+
+CREATE INDEX receipt_changed ON public.receipt USING btree (workspace_id, changed_xid);
+
+CREATE INDEX session_changed ON public.session USING btree (workspace_id, changed_xid);
+
+CREATE INDEX session_person ON public.session USING btree (workspace_id, person_id);
+
+CREATE UNIQUE INDEX session_visitor ON public.session USING btree (workspace_id, visitor_hash) WHERE (visitor_hash IS NOT NULL);
+
+CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit_entry FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+ALTER TABLE ONLY public.access_grant
+    ADD CONSTRAINT access_grant_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_workspace_id_person_id_fkey FOREIGN KEY (workspace_id, person_id) REFERENCES public.person(workspace_id, id);
+
+ALTER TABLE ONLY public.attachment
+    ADD CONSTRAINT attachment_workspace_id_conversation_id_fkey FOREIGN KEY (workspace_id, conversation_id) REFERENCES public.conversation(workspace_id, id);
+
+ALTER TABLE ONLY public.conversation
+    ADD CONSTRAINT conversation_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
+
+ALTER TABLE ONLY public.conversation
+    ADD CONSTRAINT conversation_workspace_id_inbox_id_fkey FOREIGN KEY (workspace_id, inbox_id) REFERENCES public.inbox(workspace_id, id);
+
+ALTER TABLE ONLY public.event
+    ADD CONSTRAINT event_workspace_id_conversation_id_fkey FOREIGN KEY (workspace_id, conversation_id) REFERENCES public.conversation(workspace_id, id);
+
+ALTER TABLE ONLY public.identity_key
+    ADD CONSTRAINT identity_key_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
+
+ALTER TABLE ONLY public.inbox_member
+    ADD CONSTRAINT inbox_member_workspace_id_inbox_id_fkey FOREIGN KEY (workspace_id, inbox_id) REFERENCES public.inbox(workspace_id, id);
+
+ALTER TABLE ONLY public.inbox_member
+    ADD CONSTRAINT inbox_member_workspace_id_person_id_fkey FOREIGN KEY (workspace_id, person_id) REFERENCES public.person(workspace_id, id);
+
+ALTER TABLE ONLY public.inbox
+    ADD CONSTRAINT inbox_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
+
+ALTER TABLE ONLY public.invitation
+    ADD CONSTRAINT invitation_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
+
+ALTER TABLE ONLY public.message
+    ADD CONSTRAINT message_workspace_id_conversation_id_fkey FOREIGN KEY (workspace_id, conversation_id) REFERENCES public.conversation(workspace_id, id);
+
+ALTER TABLE ONLY public.participant
+    ADD CONSTRAINT participant_workspace_id_conversation_id_fkey FOREIGN KEY (workspace_id, conversation_id) REFERENCES public.conversation(workspace_id, id);
+
+ALTER TABLE ONLY public.participant
+    ADD CONSTRAINT participant_workspace_id_person_id_fkey FOREIGN KEY (workspace_id, person_id) REFERENCES public.person(workspace_id, id);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
+
+ALTER TABLE ONLY public.receipt
+    ADD CONSTRAINT receipt_workspace_id_conversation_id_fkey FOREIGN KEY (workspace_id, conversation_id) REFERENCES public.conversation(workspace_id, id);
+
+ALTER TABLE ONLY public.refresh_token
+    ADD CONSTRAINT refresh_token_workspace_id_session_id_fkey FOREIGN KEY (workspace_id, session_id) REFERENCES public.session(workspace_id, id);
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_workspace_id_person_id_fkey FOREIGN KEY (workspace_id, person_id) REFERENCES public.person(workspace_id, id);

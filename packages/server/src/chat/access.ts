@@ -1,0 +1,60 @@
+import type { Visibility } from '@parley/protocol'
+import type { Selectable } from 'kysely'
+import type { Db, Tables } from '../store/store.ts'
+import { type Actor, isAdmin, isStaff } from './actor.ts'
+import { notFound } from './failure.ts'
+
+export type ConversationRow = Selectable<Tables['conversation']>
+export type ParticipantRow = Selectable<Tables['participant']>
+
+/** How somebody stands to one conversation. Having one means that they may read it. */
+export type Standing = {
+  conversation: ConversationRow
+  /** Present only while they take part. */
+  participant: ParticipantRow | null
+  /** They may act for the team here: assign, close, write notes. */
+  staff: boolean
+  /** Which entries they see. */
+  sees: Visibility
+}
+
+/**
+ * The one rule of who may see a conversation: whoever takes part in it, the team of its inbox, and admins. Everybody
+ * else is told that there is nothing here, whether or not there is (promise G21). Ids are handles, never permissions.
+ * With `lock`, the conversation stays as it is until the transaction ends.
+ */
+export async function standingOf(
+  db: Db,
+  actor: Actor,
+  conversationId: string,
+  { lock = false }: { lock?: boolean } = {},
+): Promise<Standing> {
+  const conversation = await db
+    .selectFrom('conversation')
+    .selectAll()
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('id', '=', conversationId)
+    .where('deleted_at', 'is', null)
+    .$if(lock, (query) => query.forNoKeyUpdate())
+    .executeTakeFirst()
+  if (!conversation) throw notFound()
+  const participant =
+    (await db
+      .selectFrom('participant')
+      .selectAll()
+      .where('workspace_id', '=', actor.workspaceId)
+      .where('conversation_id', '=', conversationId)
+      .where('person_id', '=', actor.userId)
+      .where('left_at', 'is', null)
+      .executeTakeFirst()) ?? null
+  const staff = worksIn(actor, conversation.inbox_id, participant)
+  if (!participant && !staff) throw notFound()
+  return { conversation, participant, staff, sees: staff ? 'agents' : 'everyone' }
+}
+
+/** Admins everywhere; the rest of the team in their inboxes and wherever they were brought in as agents. */
+function worksIn(actor: Actor, inboxId: string | null, participant: ParticipantRow | null): boolean {
+  if (!isStaff(actor)) return false
+  if (isAdmin(actor) || participant?.role === 'agent') return true
+  return inboxId !== null && actor.inboxIds.includes(inboxId)
+}

@@ -1,0 +1,10 @@
+import type { Readable } from 'node:stream'
+
+/** Where the bytes of attachments lie. A seam: local disk now, an S3-compatible store beside it. */
+export type Blobs = {
+  /** Writes the stream under `key`; resolves when the bytes are synced and in place, all of them or none. */
+  put(key: string, bytes: Readable): Promise<void>
+  /** The bytes, or null when there are none under this key. */
+  get(key: string): Promise<{ bytes: Readable; size: number } | null>
+  remove(key: string): Promise<void>
+}
