@@ -96,6 +96,64 @@ begin
   order by j.n;
 end $$;
 
+CREATE FUNCTION public.move_receipt(workspace uuid, conversation uuid, person uuid, delivered integer, read integer, messages integer[], sees_notes boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  mark receipt;
+  last integer;
+  new_read integer;
+  new_delivered integer;
+  marked integer;
+  first_unread integer;
+begin
+  select last_seq into strict last from conversation c where c.workspace_id = workspace and c.id = conversation;
+  insert into receipt (workspace_id, conversation_id, person_id) values (workspace, conversation, person)
+    on conflict do nothing;
+  select * into strict mark from receipt r
+    where r.workspace_id = workspace and r.conversation_id = conversation and r.person_id = person for no key update;
+  new_read := greatest(mark.read_seq, least(read, last));
+
+  insert into receipt_range (workspace_id, conversation_id, person_id, kind, from_seq, to_seq)
+    select workspace, conversation, person, 'read', m - 1, m from unnest(messages) as m
+    where m > new_read and m <= last and not exists (
+      select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
+        and x.person_id = person and x.kind = 'read' and x.to_seq >= m and x.from_seq < m)
+    on conflict do nothing;
+  get diagnostics marked = row_count;
+
+  if exists (select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
+      and x.person_id = person and x.kind = 'read' and x.to_seq > new_read) then
+    select min(m.seq) into first_unread from message m
+      where m.workspace_id = workspace and m.conversation_id = conversation and m.seq > new_read
+        and m.sender_id is distinct from person and m.kind <> 'system' and m.retracted_at is null
+        and (sees_notes or m.visibility = 'everyone')
+        and not exists (select 1 from receipt_range x where x.workspace_id = workspace
+          and x.conversation_id = conversation and x.person_id = person and x.kind = 'read'
+          and x.to_seq >= m.seq and x.from_seq < m.seq);
+    new_read := coalesce(
+      (select max(x.to_seq) from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
+        and x.person_id = person and x.kind = 'read' and x.to_seq > new_read
+        and (first_unread is null or x.to_seq < first_unread)), new_read);
+  end if;
+
+  new_delivered := greatest(mark.delivered_seq, least(delivered, last), new_read);
+  if new_read = mark.read_seq and new_delivered = mark.delivered_seq and marked = 0 then return false; end if;
+
+  update receipt r set
+    read_seq = new_read, read_at = case when new_read > mark.read_seq then clock_timestamp() else r.read_at end,
+    delivered_seq = new_delivered,
+    delivered_at = case when new_delivered > mark.delivered_seq then clock_timestamp() else r.delivered_at end,
+    changed_xid = pg_current_xact_id()
+  where r.workspace_id = workspace and r.conversation_id = conversation and r.person_id = person;
+  insert into receipt_range (workspace_id, conversation_id, person_id, kind, from_seq, to_seq)
+    select workspace, conversation, person, k, f, t
+    from (values ('read', mark.read_seq, new_read), ('delivered', mark.delivered_seq, new_delivered)) as v (k, f, t)
+    where t > f
+    on conflict do nothing;
+  return true;
+end $$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -452,7 +510,7 @@ ALTER TABLE ONLY public.receipt
     ADD CONSTRAINT receipt_pkey PRIMARY KEY (workspace_id, conversation_id, person_id);
 
 ALTER TABLE ONLY public.receipt_range
-    ADD CONSTRAINT receipt_range_pkey PRIMARY KEY (workspace_id, conversation_id, person_id, kind, to_seq);
+    ADD CONSTRAINT receipt_range_pkey PRIMARY KEY (workspace_id, conversation_id, person_id, kind, to_seq, from_seq);
 
 ALTER TABLE ONLY public.refresh_token
     ADD CONSTRAINT refresh_token_pkey PRIMARY KEY (workspace_id, token_hash);
@@ -488,6 +546,8 @@ CREATE INDEX conversation_changed ON public.conversation USING btree (workspace_
 CREATE UNIQUE INDEX conversation_client_key ON public.conversation USING btree (workspace_id, created_by, client_key) WHERE (client_key IS NOT NULL);
 
 CREATE UNIQUE INDEX conversation_exclusive ON public.conversation USING btree (workspace_id, exclusive_key) WHERE ((exclusive_key IS NOT NULL) AND (deleted_at IS NULL) AND (status <> ALL (ARRAY['closed'::text, 'archived'::text])));
+
+CREATE INDEX conversation_newest ON public.conversation USING btree (workspace_id, updated_at DESC, id DESC) WHERE (deleted_at IS NULL);
 
 CREATE INDEX inbox_member_person ON public.inbox_member USING btree (workspace_id, person_id);
 

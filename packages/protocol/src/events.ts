@@ -153,10 +153,10 @@ export const ControlFrame = Type.Union([
   Type.Object({
     type: Type.Literal('reset', {
       description:
-        'The position cannot be resumed (a restored backup, a retention rule). Fetch again; with a conversationId only that one.',
+        'The position cannot be resumed (a restored backup, a retention rule, another role). Fetch again; with a conversationId only that one.',
     }),
     conversationId: Nullable(Id),
-    reason: Type.Enum(['epoch', 'too_old', 'position_ahead']),
+    reason: Type.Enum(['epoch', 'too_old', 'position_ahead', 'access']),
   }),
   Type.Object({
     type: Type.Literal('goodbye', {

@@ -68,6 +68,16 @@ export const identity = {
     result: E.Tokens,
     errors: ['unauthenticated', 'refresh_reused'],
   }),
+  'auth.exchange': operation({
+    method: 'POST',
+    path: '/auth/exchange',
+    access: 'public',
+    summary:
+      'Swap a token signed by a trusted identity key for a session. With an inbox, as its visitor: its audience is then the inbox.',
+    body: { token: S.Token, workspace, inboxId: Type.Optional(S.Id) },
+    result: E.Session,
+    errors: ['unauthenticated', 'token_expired', 'not_found'],
+  }),
   'auth.logout': operation({
     method: 'POST',
     path: '/auth/logout',

@@ -41,4 +41,4 @@ type Part<T, K extends 'params' | 'query' | 'body'> = T extends { [P in K]: infe
 
 /** What a verb receives: path, query and body in one object, already valid. */
 export type Input<T> = Part<T, 'params'> & Part<T, 'query'> & Part<T, 'body'>
-export type Result<T> = T extends { result: infer R extends TSchema } ? Static<R> : undefined
+export type Result<T> = T extends { result: infer R extends TSchema } ? Static<R> : void

@@ -7,4 +7,8 @@ export type Blobs = {
   /** The bytes, or null when there are none under this key. */
   get(key: string): Promise<{ bytes: Readable; size: number } | null>
   remove(key: string): Promise<void>
+  /** Keys of everything stored longer ago than this. */
+  keys(olderThanMs: number): AsyncIterable<string>
+  /** Removes what an interrupted `put` left behind longer ago than this; says how much. */
+  sweep(olderThanMs: number): Promise<number>
 }

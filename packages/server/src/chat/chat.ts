@@ -29,9 +29,6 @@ export type Announcement =
       inboxId: string | null
       seq: number
       entries?: LoggedEntry[]
-      /** Whose list gains or loses this conversation with these entries. */
-      joined?: string[]
-      left?: string[]
     }
   | { type: 'receipt'; workspaceId: string; conversationId: string; receipt: Receipt }
   /** Sessions, roles, memberships or grants of these people changed: look again at what they may do. */

@@ -6,8 +6,8 @@ export class Failure extends Error {
   /** Said beside the code: `field`, `conversationId`, `retryAfter` (seconds) and the like. Never internals. */
   readonly details: Readonly<Record<string, unknown>>
 
-  constructor(code: ErrorCode, details: Record<string, unknown> = {}) {
-    super(errors[code].message)
+  constructor(code: ErrorCode, details: Record<string, unknown> = {}, options?: ErrorOptions) {
+    super(errors[code].message, options)
     this.code = code
     this.details = details
   }

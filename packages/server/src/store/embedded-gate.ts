@@ -4,6 +4,7 @@ import {
   endsUnit,
   isAnsweredReady,
   isCancelRequest,
+  isKnown,
   isStartup,
   type Message,
   message,
@@ -79,6 +80,7 @@ export function openGate(backend: Backend): Gate {
   }
 
   function hear(client: Client, message: Message) {
+    if (!isKnown(message)) throw new Error('not the PostgreSQL protocol')
     if (message.type === 'startup') return greet(client, message)
     if (message.type === 'X') return client.socket.end()
     client.unit.push(ownStatement(client, message))

@@ -25,7 +25,7 @@ export function messageReader(): (piece: Buffer) => Message[] {
       needed = header + 4
       if (bytes.length - at < needed) break
       const length = bytes.readInt32BE(at + header)
-      if (length < 4) throw new Error('not the PostgreSQL protocol')
+      if (length < 4 || (!started && length > 10_000)) throw new Error('not the PostgreSQL protocol')
       needed = header + length
       if (bytes.length - at < needed) break
       const message = bytes.subarray(at, at + needed)
@@ -58,6 +58,11 @@ export function message(type: string, body: string): Buffer {
   const bytes = Buffer.from(`${type}\0\0\0\0${body}`)
   bytes.writeInt32BE(bytes.length - 1, 1)
   return bytes
+}
+
+/** All a client may say once it has started. The backend dies of a letter it does not know. */
+export function isKnown({ type }: Message): boolean {
+  return type === 'startup' || 'BCDEFHPQSXcdf'.includes(type)
 }
 
 /** Everything the client has asked for must be answered now: until here messages can wait and go together. */

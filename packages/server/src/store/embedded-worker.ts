@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Cluster, openCluster } from './embedded-cluster.ts'
@@ -27,6 +28,7 @@ async function serve(cluster: Cluster, socket: string): Promise<() => Promise<vo
   const gate = openGate(cluster)
   const upkeep = startUpkeep(cluster, gate)
   const server = createServer(gate.admit)
+  rmSync(socket, { force: true }) // of a thread that died before
   await new Promise<void>((listening, failed) => server.once('error', failed).listen(socket, listening))
   return async () => {
     server.close()

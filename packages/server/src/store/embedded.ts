@@ -2,8 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
-import { Worker } from 'node:worker_threads'
-import type { FromWorker, Task, ToWorker } from './embedded-worker.ts'
+import { keepServing, startThread } from './embedded-thread.ts'
 import { lockFolder } from './folder-lock.ts'
 
 /** PostgreSQL inside our own process, reached like any other through a unix socket. */
@@ -14,7 +13,7 @@ export type EmbeddedStore = {
   poolSize: number
   /** `D1` survives kill -9; `D1+` also writes each log record synchronously */
   durability: 'D1' | 'D1+'
-  /** resolves when the database died by itself; every connection is gone then. Otherwise never settles */
+  /** resolves at the first time the database dies by itself. It is started again; until then connecting fails */
   failed: Promise<Error>
   /** End the pool first: a transaction that is still open after two seconds is rolled back */
   close(): Promise<void>
@@ -32,22 +31,22 @@ export async function openEmbedded(dataDir: string): Promise<EmbeddedStore> {
     const cluster = join(folder, 'postgres')
     await createClusterIfMissing(cluster)
     const sockets = await makeSocketFolder(folder)
-    const { worker, durability, ended } = await start({
-      kind: 'serve',
-      cluster,
-      socket: join(sockets, SOCKET),
+    const socket = join(sockets, SOCKET)
+    const thread = await keepServing({ kind: 'serve', cluster, socket }).catch(async (error) => {
+      await removeSocketFolder(sockets)
+      throw error
     })
     let closing: Promise<void> | undefined
     const close = async () => {
-      await stop(worker, ended)
+      await thread.stop()
       await removeSocketFolder(sockets)
       lock.release()
     }
     return {
       connection: { host: sockets, port: PORT, user: 'postgres', database: 'postgres' },
       poolSize: 4,
-      durability,
-      failed: ended.then((error) => (closing ? new Promise<never>(() => {}) : error)),
+      durability: thread.durability,
+      failed: thread.ended,
       close: () => {
         closing ??= close()
         return closing
@@ -67,42 +66,9 @@ async function createClusterIfMissing(cluster: string): Promise<void> {
   if (existsSync(cluster)) return
   const unfinished = `${cluster}.unfinished`
   await rm(unfinished, { recursive: true, force: true })
-  const { worker, ended } = await start({ kind: 'create', cluster: unfinished })
-  await stop(worker, ended)
+  const thread = await startThread({ kind: 'create', cluster: unfinished })
+  await thread.stop()
   await rename(unfinished, cluster)
-}
-
-async function start(task: Task) {
-  const worker = new Worker(new URL('./embedded-worker.ts', import.meta.url), {
-    name: 'embedded-postgres',
-    workerData: task,
-  })
-  const ended = new Promise<Error>((settle) => {
-    worker.once('error', (error) => settle(new Error(`The embedded database failed: ${reason(error)}`)))
-    worker.once('exit', (code) =>
-      settle(new Error(`The embedded database stopped by itself (code ${code}).`)),
-    )
-  })
-  const { durability } = await new Promise<FromWorker>((started, failed) => {
-    worker.once('message', started)
-    ended.then(failed)
-  })
-  return { worker, durability, ended }
-}
-
-function reason(error: unknown): string {
-  // what a thread threw arrives as a copy, no longer of its class
-  return typeof error === 'object' && error !== null && 'message' in error
-    ? String(error.message)
-    : String(error)
-}
-
-/** A backend that answers nothing for ten seconds is ended as kill -9 would end it, which loses nothing. */
-async function stop(worker: Worker, ended: Promise<unknown>): Promise<void> {
-  const impatience = setTimeout(() => void worker.terminate(), 10_000)
-  worker.postMessage('close' satisfies ToWorker)
-  await ended
-  clearTimeout(impatience)
 }
 
 /**

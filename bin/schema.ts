@@ -1,0 +1,3 @@
+import { run } from '../packages/server/src/store/schema-files.ts'
+
+process.exit(await run({ check: process.argv.includes('--check') }))

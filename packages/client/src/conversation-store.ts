@@ -1,0 +1,491 @@
+import type { Event, LogEvent, limits, Message, Receipt } from '@parley/protocol'
+import type {
+  ConversationStore,
+  ConversationView,
+  Draft,
+  MessageStatus,
+  Parley,
+  ShownMessage,
+  Typist,
+} from './api.ts'
+import {
+  apply,
+  begin,
+  type ConversationState,
+  emptyConversation,
+  extend,
+  hasRead,
+  moveReceipt,
+  settle,
+  surround,
+} from './conversation.ts'
+import { errorFrom, ParleyError } from './error.ts'
+import type { Entry, Outbox } from './outbox.ts'
+import { Cell } from './store.ts'
+
+/**
+ * One conversation for somebody to draw: keeps the fold (`conversation.ts`) fed, and adds what is not in the log.
+ *
+ * - S1 while somebody subscribes it is loaded (newest page, then people and row) and followed from the page's position.
+ *   Half a minute after the last one leaves, it is unfollowed; it keeps what it has, and resumes from there next time.
+ * - S2 each connection's hello carries its position; what was missed arrives before `caughtup`. Until then `caughtUp` is
+ *   false.
+ * - S3 only followed entries are folded: an entry heard by the feed alone may have a gap before it. From the request
+ *   to follow until `caughtup` entries of both come mixed; they are kept, and folded then in order of seq.
+ * - S4 receipts have no position, so after each `caughtup` they are read once.
+ * - S5 a pending message and its stored form share `key`, so a list keeps its element while the message settles.
+ * - S6 a message of mine is delivered or read when somebody of the other side has got that far; between people of one
+ *   kind everybody else is the other side.
+ */
+export type ConversationOptions = {
+  id: string
+  pageSize: number
+  withNotices: boolean
+  call: Parley['call']
+  /** A command of the live connection. */
+  command(type: string, input: object): Promise<unknown>
+  live(): boolean
+  me(): string | null
+  row():
+    | { conversation: ConversationView['conversation']; participants: ConversationView['participants'] }
+    | undefined
+  outbox: Outbox
+  upload(file: Blob, name?: string): ReturnType<ConversationStore['upload']>
+  markRead(seq: number): void
+}
+
+const graceMs = 30_000
+const typingMs: (typeof limits)['typingMs'] = 6_000
+const typingEveryMs = 3_000
+const typingStopsMs = 5_000
+
+export type OpenConversation = ReturnType<typeof openConversation>
+
+export function openConversation(options: ConversationOptions) {
+  const { id, call, outbox } = options
+  let state: ConversationState = emptyConversation(id)
+  let phase: ConversationView['phase'] = 'idle'
+  let lostReason: ConversationView['lostReason'] = null
+  let error: ParleyError | null = null
+  let typing: (Typist & { until: number })[] = []
+  let caughtUp = false
+  let watched = false
+  /** There is a position to follow from. */
+  let placed = false
+  /** This connection has been asked to follow. */
+  let following = false
+  /** What was heard since asking and before `caughtup` (S3). */
+  let catching: LogEvent[] = []
+  let loading: Promise<void> | null = null
+  let loadingEarlier: Promise<void> | null = null
+  /** Entries heard while something is being fetched beside the log (F5). */
+  const hearing = new Set<LogEvent[]>()
+  let graceTimer: ReturnType<typeof setTimeout> | undefined
+  let typingTimer: ReturnType<typeof setTimeout> | undefined
+  let closed = false
+  let shown = new Map<string, { of: Message | Entry; as: ShownMessage }>()
+
+  const cell = new Cell<ConversationView>(look(), (now) => {
+    clearTimeout(graceTimer)
+    if (now) {
+      watched = true
+      void resume()
+    } else {
+      graceTimer = setTimeout(unwatch, graceMs)
+    }
+  })
+
+  const change = () => cell.set(look())
+
+  // ---- loading and following
+
+  /** Brings a watched conversation to where it should be, from wherever it is. */
+  async function resume() {
+    if (closed || phase === 'lost') return
+    if (phase === 'idle' || phase === 'failed') await load()
+    else follow()
+  }
+
+  function unwatch() {
+    watched = false
+    if (following) options.command('conversation.unfollow', { conversationId: id }).catch(() => {})
+    following = caughtUp = false
+    change()
+  }
+
+  function load(reset = false): Promise<void> {
+    if (loading && !reset) return loading
+    if (reset) {
+      placed = following = caughtUp = false
+      catching = []
+    }
+    phase = 'loading'
+    const mine: Promise<void> = fetchAll(reset, () => loading === mine && !closed).finally(() => {
+      if (loading === mine) loading = null
+    })
+    loading = mine
+    change()
+    return mine
+  }
+
+  async function fetchAll(reset: boolean, current: () => boolean) {
+    const heard: LogEvent[] = []
+    // Let `loading` be set before anything can ask whether this load is the current one.
+    await null
+    try {
+      hearing.add(heard)
+      const page = await call('message.list', { conversationId: id, limit: options.pageSize })
+      if (!current()) return
+      state = heard.reduce(apply, begin(state, page, reset))
+      for (const message of page.messages) settleOwn(message)
+      const row = options.row()
+      if (row && !state.participants.length) {
+        state = { ...state, participants: row.participants, conversation: row.conversation }
+      }
+      placed = true
+      error = null
+      follow()
+      change()
+      const [{ participants }, { conversation }, notices] = await Promise.all([
+        call('participant.list', { conversationId: id }),
+        call('conversation.get', { conversationId: id }),
+        noticesOf(page, page.lastSeq),
+      ])
+      if (!current()) return
+      state = surround(state, { participants, conversation, notices }, heard)
+      phase = 'ready'
+    } catch (thrown) {
+      if (!current()) return
+      error = errorFrom(thrown)
+      phase = 'failed'
+      if (error.code === 'not_found') lose('revoked')
+    } finally {
+      hearing.delete(heard)
+      change()
+    }
+  }
+
+  function follow() {
+    if (!watched || !placed || following || !options.live()) return
+    following = true
+    catching = []
+    options.command('conversation.follow', { conversationId: id, after: state.seq }).catch((thrown) => {
+      following = false
+      if (errorFrom(thrown).code === 'not_found') lose('revoked')
+    })
+  }
+
+  function lose(reason: NonNullable<ConversationView['lostReason']>) {
+    phase = 'lost'
+    lostReason = reason
+    placed = following = caughtUp = false
+    change()
+  }
+
+  /** From a page's first message, or the very beginning, up to `last`. */
+  async function noticesOf(page: { messages: Message[]; hasMore: boolean }, last: number) {
+    const notices: LogEvent[] = []
+    const first = (page.hasMore && page.messages[0]?.seq) || 1
+    for (let after = first - 1; options.withNotices && after < last; ) {
+      const { events, upTo } = await call('log.list', { conversationId: id, after, limit: 500 })
+      notices.push(...events.filter((event) => event.seq <= last && !event.type.startsWith('message.')))
+      if (upTo <= after) break
+      after = upTo
+    }
+    return notices
+  }
+
+  function loadEarlier(): Promise<void> {
+    if (!state.hasEarlier || !placed) return Promise.resolve()
+    loadingEarlier ??= fetchEarlier().finally(() => {
+      loadingEarlier = null
+      change()
+    })
+    change()
+    return loadingEarlier
+  }
+
+  async function fetchEarlier() {
+    const heard: LogEvent[] = []
+    const first = state.messages[0]?.seq ?? 0
+    const before = loading
+    hearing.add(heard)
+    try {
+      const page = await call('message.list', { conversationId: id, before: first, limit: options.pageSize })
+      const notices = await noticesOf(page, first - 1)
+      // Loaded anew meanwhile: this page no longer joins the window.
+      if (loading !== before || state.messages[0]?.seq !== first) return
+      state = extend(state, page, heard)
+      state = { ...state, notices: [...notices, ...state.notices] }
+    } finally {
+      hearing.delete(heard)
+    }
+  }
+
+  // ---- hearing
+
+  /** True if it is followed here, and a pending message is settled here. */
+  function hear(event: Event): boolean {
+    switch (event.type) {
+      case 'receipt.moved':
+        state = moveReceipt(state, event.receipt)
+        break
+      case 'typing.changed':
+        heardTyping(event.userId, event.name, event.typing)
+        break
+      case 'conversation.lost':
+        lose(event.reason)
+        break
+      case 'conversation.changed':
+        if (phase === 'lost') {
+          phase = 'idle'
+          lostReason = null
+          if (watched) void load()
+        }
+        break
+      case 'presence.changed':
+        break
+      default:
+        if (following && caughtUp) fold([event])
+        else if (following) catching.push(event)
+    }
+    change()
+    return following
+  }
+
+  function fold(events: readonly LogEvent[]) {
+    for (const event of events) {
+      for (const heard of hearing) heard.push(event)
+      state = apply(state, event)
+      if (event.type === 'message.created') {
+        settleOwn(event.message)
+        typing = typing.filter((one) => one.userId !== event.message.senderId)
+      }
+      if (event.type === 'conversation.deleted') lose('deleted')
+    }
+  }
+
+  function settleOwn(message: Message) {
+    if (message.clientMessageId && message.senderId === options.me())
+      outbox.remove(message.clientMessageId, message)
+  }
+
+  async function heardCaughtUp(seq: number) {
+    caughtUp = true
+    fold(catching.toSorted((a, b) => a.seq - b.seq))
+    catching = []
+    // A contact's position passes the notes it may not see.
+    state = { ...state, seq: Math.max(state.seq, seq) }
+    change()
+    const answer = await call('receipt.list', { conversationId: id }).catch(() => null)
+    state = (answer?.receipts ?? []).reduce(moveReceipt, state)
+    change()
+  }
+
+  function heardTyping(userId: string, name: string, on: boolean) {
+    if (userId === options.me()) return
+    const now = Date.now()
+    const others = typing.filter((one) => one.userId !== userId && one.until > now)
+    typing = on ? [...others, { userId, name, until: now + typingMs }] : others
+    clearTimeout(typingTimer)
+    const first = Math.min(...typing.map((one) => one.until))
+    if (typing.length) typingTimer = setTimeout(() => heardTyping('', '', false), first - now + 1)
+    change()
+  }
+
+  // ---- looking
+
+  function look(): ConversationView {
+    const view = {
+      id,
+      phase,
+      lostReason,
+      error,
+      conversation: state.conversation,
+      participants: state.participants,
+      messages: showAll(),
+      receipts: state.receipts,
+      typing: typing.length ? typing.map(({ userId, name }) => ({ userId, name })) : none,
+      seq: state.seq,
+      caughtUp,
+      hasEarlier: state.hasEarlier,
+      loadingEarlier: loadingEarlier !== null,
+      notices: state.notices,
+    }
+    return view
+  }
+
+  function showAll(): ShownMessage[] {
+    const before = shown
+    shown = new Map()
+    const me = options.me()
+    const status = statusOf(state, me)
+    // The same message with the same status is the same object, so that a list draws only what changed.
+    const show = (of: Message | Entry, key: string, now: MessageStatus, make: () => ShownMessage) => {
+      const old = before.get(key)
+      const as = old?.of === of && old.as.status === now ? old.as : make()
+      shown.set(key, { of, as })
+      return as
+    }
+    const stored = state.messages.map((message) => {
+      const mine = message.senderId !== null && message.senderId === me
+      const key = (mine && message.clientMessageId) || message.id
+      const now = mine ? status(message) : 'sent'
+      return show(message, key, now, () => ({ ...message, key, mine, status: now, error: null }))
+    })
+    const pending = outbox
+      .of(id)
+      .filter((entry) => !shown.has(entry.clientMessageId))
+      .map((entry) => show(entry, entry.clientMessageId, entry.state, () => pendingMessage(entry, state, me)))
+    return [...stored, ...pending]
+  }
+
+  // ---- writing
+
+  function write(name: Entry['name'], draft: Draft): string {
+    const { clientMessageId = crypto.randomUUID(), attachments = [], ...rest } = draft
+    // What the store could not keep byte for byte is refused by the server; pasted text may hold it.
+    const body = rest.body?.toWellFormed().replaceAll('\0', '')
+    if (!body && !attachments.length)
+      throw new ParleyError('invalid_request', 'There is nothing to send.', false)
+    if (outbox.has(clientMessageId) || shown.has(clientMessageId)) return clientMessageId
+    setTyping(false)
+    outbox.add({ clientMessageId, conversationId: id, name, draft: { ...rest, body, attachments } })
+    return clientMessageId
+  }
+
+  let typingTold = 0
+  let typingStops: ReturnType<typeof setTimeout> | undefined
+
+  function setTyping(on: boolean) {
+    clearTimeout(typingStops)
+    if (on) typingStops = setTimeout(() => setTyping(false), typingStopsMs)
+    if (on ? Date.now() - typingTold < typingEveryMs : !typingTold) return
+    typingTold = on ? Date.now() : 0
+    if (options.live()) options.command('typing.set', { conversationId: id, typing: on }).catch(() => {})
+  }
+
+  const store: ConversationStore = {
+    id,
+    get: cell.get,
+    subscribe: cell.subscribe,
+    send: (draft) => write('message.send', draft),
+    note: (draft) => write('message.note', draft),
+    retry: (clientMessageId) => outbox.retry(clientMessageId),
+    discard: (clientMessageId) => outbox.remove(clientMessageId),
+    upload: options.upload,
+    edit: (messageId, body) => call('message.edit', { messageId, body }).then(() => {}),
+    retract: (messageId) => call('message.retract', { messageId }).then(() => {}),
+    react: (messageId, emoji, on = true) =>
+      call(on ? 'message.react' : 'message.unreact', { messageId, emoji }).then(() => {}),
+    loadEarlier,
+    markRead(seq = state.messages.at(-1)?.seq ?? 0) {
+      const me = options.me()
+      const mine = me ? state.receipts[me] : undefined
+      if (!seq || (mine && mine.read >= seq)) return
+      if (me) state = moveReceipt(state, { ...emptyReceipt(me), ...mine, delivered: seq, read: seq })
+      options.markRead(seq)
+      change()
+    },
+    setTyping,
+    reload: () => load(),
+  }
+
+  return {
+    store,
+    hear,
+    change,
+    /** Its place in the hello; it counts as asked for. */
+    position() {
+      following = watched && placed
+      catching = []
+      return following ? { conversationId: id, after: state.seq } : null
+    },
+    welcomed() {
+      if (watched) void resume()
+    },
+    lost() {
+      following = caughtUp = false
+      typing = []
+      change()
+    },
+    caughtUp(seq: number) {
+      if (following) void heardCaughtUp(seq)
+    },
+    reset() {
+      if (phase === 'idle' || phase === 'lost') return
+      if (watched) void load(true)
+      else {
+        state = emptyConversation(id)
+        phase = 'idle'
+        placed = false
+        change()
+      }
+    },
+    settled(message: Message) {
+      state = settle(state, message)
+      change()
+    },
+    close() {
+      closed = true
+      clearTimeout(graceTimer)
+      clearTimeout(typingTimer)
+      clearTimeout(typingStops)
+    },
+  }
+}
+
+const none: readonly Typist[] = []
+
+const emptyReceipt = (userId: string): Receipt => ({
+  userId,
+  delivered: 0,
+  read: 0,
+  deliveredAt: null,
+  readAt: null,
+  allReadAt: null,
+  readBeyond: [],
+})
+
+/** S6 */
+function statusOf(state: ConversationState, me: string | null): (message: Message) => MessageStatus {
+  const roles = new Map(state.participants.map((one) => [one.userId, one.role]))
+  const mine = me ? roles.get(me) : undefined
+  const others = Object.values(state.receipts).filter((one) => one.userId !== me)
+  const opposite = [...roles.values()].some((role) => role !== mine)
+    ? others.filter((one) => roles.get(one.userId) !== (mine ?? 'agent'))
+    : others
+  const delivered = Math.max(0, ...opposite.map((one) => one.delivered))
+  return ({ seq }) => {
+    if (opposite.some((receipt) => hasRead(receipt, seq))) return 'read'
+    return delivered >= seq ? 'delivered' : 'sent'
+  }
+}
+
+function pendingMessage(entry: Entry, state: ConversationState, me: string | null): ShownMessage {
+  const { clientMessageId, conversationId, createdAt, draft, error } = entry
+  const [type] = draft.attachments[0]?.mimeType.split('/') ?? []
+  const media = type === 'image' || type === 'audio' || type === 'video' ? type : 'file'
+  return {
+    key: clientMessageId,
+    id: null,
+    seq: null,
+    mine: true,
+    status: entry.state,
+    error,
+    conversationId,
+    clientMessageId,
+    senderId: me,
+    senderRole: state.participants.find((one) => one.userId === me)?.role ?? 'contact',
+    kind: draft.kind ?? (type ? media : 'text'),
+    body: draft.body ?? '',
+    visibility: entry.name === 'message.note' ? 'agents' : 'everyone',
+    replyToId: draft.replyToId ?? null,
+    metadata: draft.metadata ?? {},
+    attachments: [...draft.attachments],
+    reactions: [],
+    createdAt,
+    editedAt: null,
+    retractedAt: null,
+  }
+}

@@ -1,0 +1,157 @@
+import type { ConversationSummary, Event, LogEvent } from '@parley/protocol'
+import type { ListQuery } from './api.ts'
+import { amend, mergeReceipt, touch } from './conversation.ts'
+
+/**
+ * The rows of all lists, as one fold of the feed. Pure. Lists are views of the rows (`select`).
+ *
+ * - L1 a row contains every entry up to its `lastSeq`; only newer entries are folded into it.
+ * - L2 a row that arrives whole (a page, an answer, `conversation.changed`) replaces one that is not newer; receipts merge.
+ * - L3 an entry of a conversation without a row is kept in `unknown` until its row arrives, then folded by L1. The
+ *   driver fetches what stands in `unknown`.
+ * - L4 where an entry does not tell enough to say how many are unread or who is named, the row is `stale`:
+ *   still shown, fetched again by the driver.
+ */
+export type Rows = {
+  readonly rows: ReadonlyMap<string, ConversationSummary>
+  readonly unknown: ReadonlyMap<string, readonly LogEvent[]>
+  readonly stale: ReadonlySet<string>
+}
+
+export const noRows: Rows = { rows: new Map(), unknown: new Map(), stale: new Set() }
+
+/** How many people a row names. */
+const named = 20
+
+export function applyToRows(state: Rows, event: Event, me: string | null): Rows {
+  switch (event.type) {
+    case 'typing.changed':
+    case 'presence.changed':
+      return state
+    case 'conversation.changed':
+      return putRow(state, event.summary, me)
+    case 'conversation.lost':
+    case 'conversation.deleted':
+      return dropRow(state, event.conversationId)
+  }
+  const { conversationId } = event
+  const row = state.rows.get(conversationId)
+  if (event.type === 'receipt.moved') {
+    return row && event.receipt.userId === me ? setRow(state, moved(row, event.receipt)) : state
+  }
+  if (!row) {
+    const entries = [...(state.unknown.get(conversationId) ?? []), event]
+    return { ...state, unknown: new Map(state.unknown).set(conversationId, entries) }
+  }
+  return event.seq <= row.conversation.lastSeq ? state : setRow(state, fold(row, event, me))
+}
+
+/** L2 and L3. */
+export function putRow(state: Rows, summary: ConversationSummary, me: string | null): Rows {
+  const { id, lastSeq } = summary.conversation
+  const old = state.rows.get(id)
+  const waiting = state.unknown.get(id)
+  let row: Folded = { row: summary, stale: false }
+  if (old) {
+    // Of two with the same position the arriving one: receipts may have moved without an entry.
+    row = { row: old.conversation.lastSeq > lastSeq ? old : summary, stale: false }
+    const other = row.row === old ? summary.receipt : old.receipt
+    if (other) row = moved(row.row, other)
+  }
+  const unknown = new Map(state.unknown)
+  unknown.delete(id)
+  const stale = new Set(state.stale)
+  if (!old || lastSeq >= old.conversation.lastSeq) stale.delete(id)
+  let next = setRow({ ...state, unknown, stale }, row)
+  for (const event of waiting ?? []) next = applyToRows(next, event, me)
+  return next
+}
+
+export function dropRow(state: Rows, id: string): Rows {
+  const [rows, unknown, stale] = [new Map(state.rows), new Map(state.unknown), new Set(state.stale)]
+  rows.delete(id)
+  unknown.delete(id)
+  stale.delete(id)
+  return { rows, unknown, stale }
+}
+
+type Folded = { row: ConversationSummary; stale: boolean }
+
+function setRow(state: Rows, { row, stale }: Folded): Rows {
+  const { id } = row.conversation
+  return {
+    ...state,
+    rows: new Map(state.rows).set(id, row),
+    stale: stale ? new Set(state.stale).add(id) : state.stale,
+  }
+}
+
+/** L1 */
+function fold(row: ConversationSummary, event: LogEvent, me: string | null): Folded {
+  const next = { ...row, conversation: touch(row.conversation, event) }
+  let stale = false
+  switch (event.type) {
+    case 'message.created':
+      next.lastMessage = event.message
+      if (event.message.senderId !== me) next.unread++
+      break
+    case 'message.edited':
+    case 'message.retracted':
+    case 'message.reacted':
+      next.lastMessage = row.lastMessage && amend(row.lastMessage, event)
+      stale = event.type === 'message.retracted' && row.unread > 0
+      break
+    case 'participant.joined':
+      next.participants = row.participants.filter((one) => one.userId !== event.participant.userId)
+      if (next.participants.length < named) next.participants.push(event.participant)
+      break
+    case 'participant.left':
+      next.participants = row.participants.filter((one) => one.userId !== event.userId)
+      stale = row.participants.length >= named
+  }
+  return { row: next, stale }
+}
+
+/** My marks moved: everything read leaves nothing unread, in between only the server can count. */
+function moved(row: ConversationSummary, given: NonNullable<ConversationSummary['receipt']>): Folded {
+  const receipt = mergeReceipt(row.receipt, given)
+  const before = row.receipt
+  const last = row.lastMessage?.seq ?? 0
+  if (receipt.read >= last) return { row: { ...row, receipt, unread: 0 }, stale: false }
+  const same =
+    before?.read === receipt.read && JSON.stringify(before.readBeyond) === JSON.stringify(receipt.readBeyond)
+  return { row: { ...row, receipt }, stale: !same && row.unread > 0 }
+}
+
+/** The rows of one list, newest activity first. `from`: its pages reach back to here, and no row may stand below. */
+export function select(state: Rows, query: ListQuery, me: string | null, from: string) {
+  return [...state.rows.values()]
+    .filter((row) => row.conversation.updatedAt >= from && matches(row, query, me))
+    .sort(
+      (a, b) =>
+        compare(b.conversation.updatedAt, a.conversation.updatedAt) ||
+        compare(b.conversation.id, a.conversation.id),
+    )
+}
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+
+export function matches(row: ConversationSummary, query: ListQuery, me: string | null): boolean {
+  const { status, assigneeId, inboxId } = row.conversation
+  const here = (userId: string | null) => row.participants.some((one) => one.userId === userId)
+  if (query.inboxId && query.inboxId !== inboxId) return false
+  if (query.contactId && !here(query.contactId)) return false
+  if (query.status === 'active' ? status === 'closed' || status === 'archived' : query.status) {
+    if (query.status === 'active' || query.status !== status) return false
+  }
+  switch (query.view) {
+    case 'mine':
+      return assigneeId === me
+    case 'unassigned':
+      return assigneeId === null
+    case 'participating':
+      return row.receipt !== null || here(me)
+    default:
+      return true
+  }
+}

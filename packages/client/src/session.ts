@@ -1,0 +1,206 @@
+import type { InputOf, ResultOf, Session, User, Workspace } from '@parley/protocol'
+import type { Credentials, ParleyStorage } from './api.ts'
+import { errorFrom, ParleyError } from './error.ts'
+import { http, routeOf } from './http.ts'
+import { alone, memoryStorage } from './storage.ts'
+import { Cell, type Store } from './store.ts'
+
+/**
+ * Who is speaking. Two ready-made `Credentials`:
+ *
+ * - a staff session: e-mail and password once, then a short access token and a refresh token that is good for one
+ *   use. Using one twice ends the session, so tabs take turns (Web Locks), and each looks first whether another tab
+ *   has already swapped it.
+ * - a visitor session: the `visitorToken` of this browser (and, if the site signs one, an identity) for an access
+ *   token, as often as needed.
+ *
+ * No clock is consulted: a token is good until the server says otherwise.
+ */
+export type SessionState =
+  | { readonly state: 'signed-out' }
+  | { readonly state: 'signed-in'; readonly user: User; readonly workspace: Workspace }
+
+export type StaffSessionOptions = {
+  baseUrl: string
+  /** Default memory: signed out by a reload. */
+  storage?: ParleyStorage
+  /** Default 'parley'. */
+  namespace?: string
+  fetch?: typeof fetch
+}
+
+export interface StaffSession extends Credentials {
+  readonly state: Store<SessionState>
+  login(input: InputOf<'auth.login'>): Promise<Session>
+  register(input: InputOf<'auth.register'>): Promise<Session>
+  /** First owner, with the token that the server printed. */
+  claim(input: InputOf<'setup.claim'>): Promise<Session>
+  /** Take over a session that was got in another way. */
+  accept(session: Session): void
+  /** Told to the server if it can be reached; forgotten here in any case. */
+  logout(everywhere?: boolean): Promise<void>
+}
+
+export function staffSession(options: StaffSessionOptions): StaffSession {
+  const { storage = memoryStorage(), namespace = 'parley' } = options
+  const key = `${namespace}:session`
+  const rest = http(options)
+  const stored = () => parse<Session>(storage.get(key))
+  const shown = (session: Session | null): SessionState =>
+    session
+      ? { state: 'signed-in', user: session.user, workspace: session.workspace }
+      : { state: 'signed-out' }
+  const state = new Cell(shown(stored()))
+  let refreshing: Promise<string> | null = null
+
+  function keep(session: Session | null) {
+    const before = state.get()
+    if (session) storage.set(key, JSON.stringify(session))
+    else storage.remove(key)
+    if (!session || before.state !== 'signed-in' || before.user.id !== session.user.id)
+      state.set(shown(session))
+  }
+
+  async function enter(name: 'auth.login' | 'auth.register' | 'setup.claim', input: Record<string, unknown>) {
+    const { method, path, body } = routeOf(name, input)
+    const session = (await rest.request(method, path, { body })) as Session
+    keep(session)
+    return session
+  }
+
+  async function refresh(refused: string) {
+    const session = stored()
+    if (!session) {
+      keep(null)
+      throw signedOut()
+    }
+    if (session.tokens.accessToken !== refused) return session.tokens.accessToken
+    try {
+      const tokens = (await rest.request('POST', '/auth/refresh', {
+        body: { refreshToken: session.tokens.refreshToken },
+      })) as Session['tokens']
+      keep({ ...session, tokens })
+      return tokens.accessToken
+    } catch (error) {
+      const failed = errorFrom(error)
+      if (failed.status === 401 && stored()?.tokens.refreshToken === session.tokens.refreshToken) keep(null)
+      throw failed
+    }
+  }
+
+  return {
+    state,
+    userId: () => stored()?.user.id ?? null,
+    login: (input) => enter('auth.login', input),
+    register: (input) => enter('auth.register', input),
+    claim: (input) => enter('setup.claim', input),
+    accept: keep,
+    async accessToken(refused) {
+      const token = stored()?.tokens.accessToken
+      if (token && token !== refused) return token
+      refreshing ??= alone(`${key}:refresh`, () => refresh(refused ?? '')).finally(() => {
+        refreshing = null
+      })
+      return refreshing
+    },
+    async logout(everywhere = false) {
+      const token = stored()?.tokens.accessToken
+      keep(null)
+      if (token) await rest.request('POST', '/auth/logout', { token, body: { everywhere } }).catch(() => {})
+    },
+  }
+}
+
+export type VisitorSessionOptions = {
+  baseUrl: string
+  widgetKey: string
+  /** Keeps the visitor token: without it a reload is a new visitor. Default memory. */
+  storage?: ParleyStorage
+  namespace?: string
+  /** A JWT signed by the site's server, or how to get a fresh one. */
+  identity?: string | (() => string | Promise<string>)
+  /** What an unidentified visitor likes to be called. */
+  name?: string
+  fetch?: typeof fetch
+}
+
+export type VisitorAnswer = ResultOf<'widget.session'>
+
+export interface VisitorSession extends Credentials {
+  /** The user behind the session and the inbox it writes to; null before the first token. */
+  readonly state: Store<{ readonly user: User; readonly inboxId: string } | null>
+  /** Begin or continue now. `accessToken` does it by itself. */
+  open(): Promise<VisitorAnswer>
+  /** Another identity from now on (null: none). Reconnect afterwards: `parley.reconnect()`. */
+  identify(identity: VisitorSessionOptions['identity'] | null, name?: string): void
+  /** Forget this browser's visitor; the next token belongs to a new one. */
+  forget(): void
+}
+
+export function visitorSession(options: VisitorSessionOptions): VisitorSession {
+  const { storage = memoryStorage(), namespace = 'parley', widgetKey } = options
+  const key = `${namespace}:visitor:${widgetKey}`
+  const rest = http(options)
+  const state = new Cell<{ user: User; inboxId: string } | null>(null)
+  let { identity, name } = options
+  let token: string | null = null
+  let opening: Promise<VisitorAnswer> | null = null
+
+  // Alone, because two tabs that open for the first time together would become two visitors.
+  const open = () => {
+    const mine = alone(key, async () => {
+      const proof = typeof identity === 'function' ? await identity() : identity
+      const visitorToken = storage.get(key) ?? undefined
+      const { method, path, body } = routeOf('widget.session', {
+        widgetKey,
+        visitorToken,
+        identity: proof,
+        name,
+      })
+      const answer = (await rest.request(method, path, { body })) as VisitorAnswer
+      if (opening === mine) {
+        storage.set(key, answer.visitorToken)
+        token = answer.accessToken
+        state.set({ user: answer.user, inboxId: answer.inboxId })
+      }
+      return answer
+    }).finally(() => {
+      if (opening === mine) opening = null
+    })
+    opening = mine
+    return mine
+  }
+
+  function begin() {
+    token = null
+    opening = null
+    state.set(null)
+  }
+
+  return {
+    state,
+    userId: () => state.get()?.user.id ?? null,
+    open: () => opening ?? open(),
+    accessToken: async (refused) =>
+      token && token !== refused ? token : (await (opening ?? open())).accessToken,
+    identify(next, nextName) {
+      identity = next ?? undefined
+      name = nextName ?? name
+      begin()
+    },
+    forget() {
+      storage.remove(key)
+      begin()
+    },
+  }
+}
+
+const signedOut = () => new ParleyError('unauthenticated', 'Sign in first.', false, 401)
+
+function parse<T>(text: string | null): T | null {
+  try {
+    return text ? (JSON.parse(text) as T) : null
+  } catch {
+    return null
+  }
+}

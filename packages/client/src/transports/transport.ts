@@ -1,0 +1,114 @@
+import type { Beat, Hello, ServerFrame } from '@parley/protocol'
+import { type CloseReason, closeCodes } from '@parley/protocol/errors'
+import { errorFrom, ParleyError } from '../error.ts'
+import type { Http } from '../http.ts'
+
+/**
+ * A transport carries frames for one connection and knows nothing of their meaning. The promises (the contract
+ * suite holds all three to them):
+ *
+ * - T1 the hello goes first, with the token inside it or in a header, never in the URL;
+ * - T2 frames of the server arrive in the order sent, each once;
+ * - T3 commands leave in the order given; those given before the connection stands wait for it;
+ * - T4 a command that the server refuses by HTTP status becomes a failed `reply`;
+ * - T5 the end is told once, with a reason, and nothing is told after it; after `close()` nothing at all. Whoever
+ *   is told of the end still calls `close()`, which lets go of what is left.
+ */
+export type Transport = (hello: Hello, wire: Wire, told: Told) => Link
+
+export type Wire = { http: Http; WebSocket: typeof WebSocket | undefined }
+
+export type Command = { id: number; type: string } & Record<string, unknown>
+
+export type Link = {
+  send(frame: Command | Beat): void
+  close(): void
+}
+
+export type Told = {
+  frame(frame: ServerFrame): void
+  /** Something came, if only to say that the line is alive. */
+  heard(): void
+  lost(lost: Lost): void
+}
+
+/** 'lost' is any end that says nothing about credentials or protocol. */
+export type Lost = { reason: CloseReason | 'lost'; error: ParleyError | null }
+
+/** The close code's own name; unknown codes are judged by their range alone. */
+export function lostByCode(code: number, text: string): Lost {
+  for (const [reason, row] of Object.entries(closeCodes)) {
+    if (row.code === code) return { reason: reason as CloseReason, error: null }
+  }
+  const stop = code >= 4100 && code < 4200
+  const error = new ParleyError('disconnected', text || `The connection was closed (${code}).`, !stop)
+  return { reason: stop ? 'protocol_error' : 'lost', error }
+}
+
+export function lostByError(thrown: unknown): Lost {
+  const error = errorFrom(thrown)
+  if (error.code === 'token_expired' || error.code === 'origin_refused') return { reason: error.code, error }
+  if (error.status === 401) return { reason: 'unauthenticated', error }
+  const stop = error.status === 400 && error.code !== 'invalid_cursor'
+  return { reason: stop ? 'protocol_error' : 'lost', error }
+}
+
+/** Guards T5: whatever the parts of a transport still say after the end is not passed on. */
+export type Once = Told & { over(): boolean; end(): void }
+
+export function once(told: Told): Once {
+  let over = false
+  return {
+    frame: (frame) => over || told.frame(frame),
+    heard: () => over || told.heard(),
+    lost(lost) {
+      if (over) return
+      over = true
+      told.lost(lost)
+    },
+    over: () => over,
+    end() {
+      over = true
+    },
+  }
+}
+
+/** The way up for transports whose stream only comes down: one POST per command, one after the other. */
+export function poster(http: Http, token: string, told: Once) {
+  const waiting: (Command | Beat)[] = []
+  let connectionId: string | null = null
+  let busy = false
+
+  async function run() {
+    if (busy || !connectionId) return
+    busy = true
+    for (let frame = waiting.shift(); frame && !told.over(); frame = waiting.shift()) {
+      try {
+        await http.request('POST', `/realtime/connections/${connectionId}`, { token, body: frame })
+        told.heard()
+      } catch (thrown) {
+        const error = errorFrom(thrown)
+        if (!error.status || error.status === 401 || error.status === 404) {
+          told.lost(lostByError(error))
+          return
+        }
+        if ('id' in frame) {
+          const { code, message, retry, details } = error
+          told.frame({ type: 'reply', id: frame.id, ok: false, error: { ...details, code, message, retry } })
+        }
+      }
+    }
+    busy = false
+  }
+
+  return {
+    send(frame: Command | Beat) {
+      waiting.push(frame)
+      void run()
+    },
+    ready(id: string) {
+      connectionId = id
+      void run()
+    },
+  }
+}

@@ -1,0 +1,44 @@
+import type { ServerFrame } from '@parley/protocol'
+import { ParleyError } from '../error.ts'
+import { lostByCode, lostByError, once, type Transport } from './transport.ts'
+
+/** One socket, one JSON text per frame. The token is in the first frame. */
+export const websocket: Transport = (hello, wire, tell) => {
+  const told = once(tell)
+  const waiting: unknown[] = []
+  let socket: WebSocket
+  try {
+    if (!wire.WebSocket) throw new ParleyError('network', 'There is no WebSocket here.')
+    const base = globalThis.location?.href
+    const url = new URL(wire.http.url('/realtime'), base)
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
+    socket = new wire.WebSocket(url)
+  } catch (error) {
+    queueMicrotask(() => told.lost(lostByError(error)))
+    return { send() {}, close: told.end }
+  }
+  socket.onopen = () => {
+    for (const frame of [hello, ...waiting.splice(0)]) socket.send(JSON.stringify(frame))
+  }
+  socket.onmessage = ({ data }) => {
+    told.heard()
+    let frame: ServerFrame
+    try {
+      frame = JSON.parse(data as string)
+    } catch {
+      return told.lost(lostByCode(0, 'A frame could not be read.'))
+    }
+    told.frame(frame)
+  }
+  socket.onclose = ({ code, reason }) => told.lost(lostByCode(code, reason))
+  return {
+    send(frame) {
+      if (socket.readyState === 0) waiting.push(frame)
+      else if (socket.readyState === 1) socket.send(JSON.stringify(frame))
+    },
+    close() {
+      told.end()
+      socket.close(1000)
+    },
+  }
+}

@@ -1,0 +1,9 @@
+import { browserStorage, staffSession } from '@parley/client'
+
+/** Everything this browser keeps for the desk carries this name. */
+export const namespace = 'parley-desk'
+
+export const storage = browserStorage()
+
+/** Who is signed in here, over reloads and in all tabs. */
+export const session = staffSession({ baseUrl: '', storage, namespace })

@@ -1,0 +1,7 @@
+import { createRoot } from 'react-dom/client'
+import { Desk } from './desk.tsx'
+import './looks.css'
+
+const place = document.getElementById('desk')
+if (!place) throw new Error('index.html has no #desk')
+createRoot(place).render(<Desk />)

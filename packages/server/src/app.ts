@@ -1,0 +1,136 @@
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { limits } from '@parley/protocol'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { diskBlobs } from './blobs-disk.ts'
+import { sweepAttachments } from './chat/attachments.ts'
+import type { Announcement, Chat } from './chat/chat.ts'
+import { readLog } from './chat/log.ts'
+import { announceWritten } from './chat/messages.ts'
+import { SendQueue } from './chat/send-queue.ts'
+import { forget } from './chat/sessions.ts'
+import { ensureFirstStart } from './chat/setup.ts'
+import type { Config } from './config.ts'
+import { type DemoSignIn, makeDemo } from './demo.ts'
+import { makeHttp } from './http/http.ts'
+import { makeMetrics } from './metrics.ts'
+import type { Parley, Peer } from './parley.ts'
+import type { Fanout } from './realtime/fanout.ts'
+import { memoryFanout } from './realtime/fanout-memory.ts'
+import { Hub } from './realtime/hub.ts'
+import { Presence } from './realtime/presence.ts'
+import { Sweep } from './realtime/sweep.ts'
+import { acceptWebSockets } from './realtime/websocket.ts'
+import { openStore } from './store/store.ts'
+
+export type Running = AsyncDisposable & {
+  url: string
+  parley: Parley
+  http: FastifyInstance
+  /** The one-time link that makes the first owner; null once there is one. */
+  setupUrl: string | null
+  /** How to sign in to the example workspace of `--demo`. */
+  demo: DemoSignIn | null
+  /** Stops gracefully: peers are sent away, sends in flight are answered, then everything closes (promise G10). */
+  stop(): Promise<void>
+}
+
+/** Puts the parts together and listens. The only file that knows every part. */
+export async function startServer(config: Config, log: Logger, fanout: Fanout = memoryFanout()): Promise<Running> {
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  const store = await openStore(config)
+  if (config.requireDurability && !keeps(store.durability, config.requireDurability)) {
+    await store.close()
+    throw new Error(`REQUIRE_DURABILITY is ${config.requireDurability}, but this store keeps ${store.durability}`)
+  }
+  const peers = new Set<Peer>()
+  const metrics = makeMetrics(() => ({ connections: peers.size }))
+  const announce = (announcement: Announcement) => fanout.announce(announcement)
+  const sends = new SendQueue(store.pool, store.writers, async (written) => {
+    metrics.batches.observe(written.length)
+    metrics.messages.inc(written.length)
+    await announceWritten(chat, written).catch((error: unknown) => log.error({ err: error }, 'a committed batch was not announced; the sweep will find it'))
+  })
+  const chat: Chat = { store, db: store.db, config, sends, blobs: diskBlobs(join(config.dataDir, 'files')), announce }
+  const hub = new Hub((conversation, after, limit) => readLog(store.db, conversation, after, limit))
+  const presence = new Presence()
+  const sweep = new Sweep(chat, hub, (error) => log.warn({ err: error }, 'the sweep failed; it will look again'))
+  const parley: Parley = { chat, hub, presence, sweep, peers, metrics, log, isDraining: false }
+  fanout.listen((announcement) => {
+    if (announcement.type === 'access') forget(chat, announcement.userIds)
+    hub.hear(announcement)
+  })
+
+  const { workspaceId, setupToken } = await ensureFirstStart(chat)
+  const demo = config.demo ? await makeDemo(chat, workspaceId) : null
+  await sweep.start()
+  const http = await makeHttp(parley)
+  await http.ready()
+  const websockets = acceptWebSockets(http.server, parley)
+  const stopUpkeep = startUpkeep(parley)
+  await http.listen({ host: config.host, port: config.port })
+  const { port } = http.server.address() as AddressInfo
+  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+  const setupUrl = setupToken && !demo && `${config.publicUrl ?? url}/desk#setup=${setupToken}`
+  await keepSetupLink(config, setupUrl || null)
+
+  let stopping: Promise<void> | undefined
+  const stop = () => {
+    stopping ??= (async () => {
+      parley.isDraining = true
+      await drain(parley)
+      stopUpkeep()
+      websockets.close()
+      sweep.stop()
+      presence.close()
+      await http.close()
+      await fanout.close()
+      await store.close()
+    })()
+    return stopping
+  }
+  return { url, parley, http, setupUrl: setupUrl || null, demo, stop, [Symbol.asyncDispose]: stop }
+}
+
+const order = ['D1', 'D1+', 'D2']
+const keeps = (has: string, wants: string) => order.indexOf(has) >= order.indexOf(wants)
+
+/** Peers are asked to come back elsewhere at random moments, so that the next node is not met by all of them at once. */
+async function drain({ chat, peers }: Parley): Promise<void> {
+  for (const peer of peers) peer.sayGoodbye(2_000)
+  const deadline = Date.now() + chat.config.drainMs
+  while (Date.now() < deadline && [...peers].some((peer) => peer.isBusy)) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  await Promise.race([chat.sends.drain(), new Promise((resolve) => setTimeout(resolve, Math.max(0, deadline - Date.now())))])
+  for (const peer of peers) peer.close('restarting')
+}
+
+const slices = 20
+
+/** Heartbeats in slices, so that ten thousand connections are not written to in one turn; and leftovers of uploads. */
+function startUpkeep({ chat, peers, sweep, log }: Parley): () => void {
+  let slice = 0
+  const beats = setInterval(() => {
+    slice = (slice + 1) % slices
+    let place = 0
+    for (const peer of peers) if (place++ % slices === slice) peer.beat(sweep.cursor)
+  }, limits.heartbeatMs / slices)
+  const leftovers = setInterval(() => {
+    sweepAttachments(chat, 3_600_000).catch((error: unknown) => log.warn({ err: error }, 'could not sweep uploads'))
+  }, 600_000)
+  return () => {
+    clearInterval(beats)
+    clearInterval(leftovers)
+  }
+}
+
+/** The link also lies in a file that only the operator can read, for those who missed it on the screen. */
+async function keepSetupLink(config: Config, setupUrl: string | null): Promise<void> {
+  const file = join(config.dataDir, 'setup-link')
+  if (!setupUrl) return rm(file, { force: true })
+  await writeFile(file, `${setupUrl}\n`, { mode: 0o600 })
+  await chmod(file, 0o600)
+}

@@ -1,0 +1,77 @@
+import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Attachment, Message } from '@parley/protocol'
+import type { Store } from '../../store/store.ts'
+import type { Actor } from '../actor.ts'
+import type { Chat } from '../chat.ts'
+
+/** What a link says, all of it under the signature. `for` may open it, as long as they may see the file. */
+export type Link = { attachmentId: string; for: string; expires: number; signature: string }
+
+const hourSeconds = 3_600
+
+/** Where the file lies. Without a signature the path opens nothing, so it can stand in what many people read. */
+export const pathOf = (attachmentId: string) => `/api/v1/files/${attachmentId}`
+
+/** Reads the key for links, or makes it; once for each store, before the first link is signed. */
+export async function prepareLinks({ store, db }: Pick<Chat, 'store' | 'db'>): Promise<void> {
+  if (keys.has(store)) return
+  const select = () =>
+    db.selectFrom('server_meta').select('value').where('key', '=', 'token_secret').executeTakeFirst()
+  let found = await select()
+  if (!found) {
+    await db
+      .insertInto('server_meta')
+      .values({ key: 'token_secret', value: randomBytes(32).toString('base64url') })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+    found = await select()
+  }
+  if (!found) throw new Error('The store has no token_secret although one was just written')
+  keys.set(store, Buffer.from(hkdfSync('sha256', found.value, '', 'parley: links to files', 32)))
+}
+
+const keys = new WeakMap<Store, Buffer>()
+
+/** The attachment with links for this person, good for one to two hours and the same for each hour, so that browsers may cache. */
+export function linked(
+  chat: Pick<Chat, 'store'>,
+  attachment: Attachment,
+  viewer: Pick<Actor, 'workspaceId' | 'userId'>,
+): Attachment {
+  const expires = (Math.floor(Date.now() / 1_000 / hourSeconds) + 2) * hourSeconds
+  const claims = { attachmentId: attachment.id, for: viewer.userId, expires }
+  const query = `for=${viewer.userId}&expires=${expires}&signature=${sign(chat, viewer.workspaceId, claims)}`
+  const url = `${pathOf(attachment.id)}?${query}`
+  return { ...attachment, url, thumbnailUrl: attachment.thumbnailUrl && `${url}&thumbnail=true` }
+}
+
+/** The message with links for this person: the last step before it leaves for them, since they differ for each reader. */
+export function linkedMessage(
+  chat: Pick<Chat, 'store'>,
+  message: Message,
+  viewer: Pick<Actor, 'workspaceId' | 'userId'>,
+): Message {
+  if (message.attachments.length === 0) return message
+  return {
+    ...message,
+    attachments: message.attachments.map((attachment) => linked(chat, attachment, viewer)),
+  }
+}
+
+/** The workspace that a link belongs to, or null if we never gave out this link, or it has expired. */
+export function workspaceOfLink(chat: Pick<Chat, 'store'>, link: Link): string | null {
+  if (!/^[\w-]{64}$/.test(link.signature) || !(link.expires * 1_000 > Date.now())) return null
+  const hex = Buffer.from(link.signature, 'base64url').subarray(0, 16).toString('hex')
+  const workspaceId = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+  const right = Buffer.from(sign(chat, workspaceId, link))
+  return timingSafeEqual(right, Buffer.from(link.signature)) ? workspaceId : null
+}
+
+/** The workspace travels in front of the code, for every index begins with it: 16 and 32 bytes, 64 characters. */
+function sign(chat: Pick<Chat, 'store'>, workspaceId: string, link: Omit<Link, 'signature'>): string {
+  const key = keys.get(chat.store)
+  if (!key) throw new Error('prepareLinks() must come before the first link')
+  const claims = [workspaceId, link.attachmentId, link.for, link.expires].join('\n')
+  const code = createHmac('sha256', key).update(claims).digest()
+  return Buffer.concat([Buffer.from(workspaceId.replaceAll('-', ''), 'hex'), code]).toString('base64url')
+}

@@ -1,0 +1,180 @@
+import type { LogEvent, Participant, Visibility } from '@parley/protocol'
+import { type SqlBool, sql } from 'kysely'
+import type { Db } from '../store/store.ts'
+import type { Change, LoggedEntry } from './chat.ts'
+import { notFound } from './failure.ts'
+import { type MessageRow, viewMessages } from './message-view.ts'
+
+/** What is stored of an entry that is not a message. Content stays with its message, so erasing it there is enough. */
+export type EventData =
+  | { type: 'conversation.created' }
+  | { type: 'conversation.updated'; changes: Extract<LogEvent, { type: 'conversation.updated' }>['changes'] }
+  | { type: 'conversation.deleted' }
+  | { type: 'participant.joined'; participant: Participant }
+  | { type: 'participant.left'; userId: string }
+  | { type: 'message.edited'; messageId: string; body: string }
+  | { type: 'message.retracted'; messageId: string }
+  | { type: 'message.reacted'; messageId: string; userId: string; emoji: string; removed: boolean }
+
+export type Recording = { actorId: string | null; visibility?: Visibility } & EventData
+
+/**
+ * Takes the next seq of a conversation and writes an entry there, in the caller's transaction; announced when that
+ * commits. The update locks the row, so numbers come out dense and in order of commit.
+ */
+export async function record(
+  change: Change,
+  conversation: { workspaceId: string; id: string },
+  { actorId, visibility = 'everyone', ...entry }: Recording,
+): Promise<LogEvent> {
+  const { last_seq: seq, inbox_id: inboxId, updated_at: at } = await takeSeq(change, conversation)
+  const { type, ...data } = entry
+  const { body: _content, ...stored } = { body: '', ...data }
+  await change.db
+    .insertInto('event')
+    .values({
+      workspace_id: conversation.workspaceId,
+      conversation_id: conversation.id,
+      seq,
+      type,
+      actor_id: actorId,
+      visibility,
+      data: JSON.stringify(stored),
+      created_at: at,
+    })
+    .execute()
+  const event = { conversationId: conversation.id, seq, at, actorId, ...entry } as LogEvent
+  change.announce({
+    type: 'logged',
+    workspaceId: conversation.workspaceId,
+    conversationId: conversation.id,
+    inboxId,
+    seq,
+    entries: [{ event, visibility }],
+  })
+  return event
+}
+
+/** The next number of a conversation's log, for whoever writes the entry in the same transaction. */
+export async function takeSeq(change: Change, conversation: { workspaceId: string; id: string }) {
+  return change.db
+    .updateTable('conversation')
+    .set({
+      last_seq: sql`last_seq + 1`,
+      updated_at: sql`date_trunc('milliseconds', clock_timestamp())`,
+      changed_xid: sql`pg_current_xact_id()`,
+    })
+    .where('workspace_id', '=', conversation.workspaceId)
+    .where('id', '=', conversation.id)
+    .returning(['last_seq', 'inbox_id', 'updated_at', 'message_count', 'note_count'])
+    .executeTakeFirstOrThrow(notFound)
+}
+
+export type LogPage = {
+  entries: LoggedEntry[]
+  /** The position this page reaches, whether or not its last entries are visible to the reader. */
+  upTo: number
+  lastSeq: number
+}
+
+/**
+ * Reads the log after a position, in order, notes and all; the caller leaves out what its reader may not see. Since
+ * numbering is dense, the page is a range of numbers looked up in both tables by one statement and one snapshot: two
+ * statements could show entry 9 without entry 8.
+ */
+export async function readLog(
+  db: Db,
+  conversation: { workspaceId: string; id: string },
+  after: number,
+  limit: number,
+): Promise<LogPage> {
+  const rows = await db
+    .selectFrom('conversation as c')
+    .leftJoinLateral(
+      sql<{
+        seq: number
+      }>`(select generate_series(${after}::int + 1, least(${after}::int + ${limit}::int, c.last_seq)) as seq)`.as(
+        's',
+      ),
+      (join) => join.onTrue(),
+    )
+    .leftJoin('message as m', (join) =>
+      join
+        .onRef('m.workspace_id', '=', 'c.workspace_id')
+        .onRef('m.conversation_id', '=', 'c.id')
+        .on(sql<SqlBool>`m.seq = s.seq`),
+    )
+    .leftJoin('event as e', (join) =>
+      join
+        .onRef('e.workspace_id', '=', 'c.workspace_id')
+        .onRef('e.conversation_id', '=', 'c.id')
+        .on(sql<SqlBool>`e.seq = s.seq`),
+    )
+    .selectAll('m')
+    .select([
+      'c.last_seq',
+      's.seq as position',
+      'e.type',
+      'e.data',
+      'e.actor_id',
+      'e.visibility as event_visibility',
+      'e.created_at as event_at',
+    ])
+    .where('c.workspace_id', '=', conversation.workspaceId)
+    .where('c.id', '=', conversation.id)
+    .orderBy('s.seq')
+    .execute()
+  const lastSeq = rows[0]?.last_seq ?? 0
+  const messages = await viewMessages(
+    db,
+    rows.filter((row): row is typeof row & MessageRow => row.id !== null),
+  )
+  const byId = new Map(messages.map((message) => [message.id, message]))
+  const bodies = await editedBodies(db, conversation.workspaceId, rows)
+  const entries = rows.flatMap((row): LoggedEntry[] => {
+    if (row.position === null) return []
+    const logged = { conversationId: conversation.id, seq: row.position }
+    const message = row.id && byId.get(row.id)
+    if (message) {
+      const event: LogEvent = {
+        type: 'message.created',
+        ...logged,
+        at: message.createdAt,
+        actorId: message.senderId,
+        message,
+      }
+      return [{ event, visibility: message.visibility }]
+    }
+    if (!row.type || !row.event_at)
+      throw new Error(`The log of ${conversation.id} has a hole at ${row.position}`)
+    const content =
+      row.type === 'message.edited' ? { body: bodies.get(String(row.data?.messageId)) ?? '' } : {}
+    const event = {
+      type: row.type,
+      ...logged,
+      at: row.event_at,
+      actorId: row.actor_id,
+      ...row.data,
+      ...content,
+    } as LogEvent
+    return [{ event, visibility: row.event_visibility ?? 'everyone' }]
+  })
+  return { entries, upTo: Math.max(after, entries.at(-1)?.event.seq ?? 0), lastSeq }
+}
+
+/** An edit is told with the text as it is now: replaying it ends in the same state, and nothing retracted comes back. */
+async function editedBodies(
+  db: Db,
+  workspaceId: string,
+  rows: { type: string | null; data: Record<string, unknown> | null }[],
+): Promise<Map<string, string>> {
+  const ids = rows.filter((row) => row.type === 'message.edited').map((row) => String(row.data?.messageId))
+  if (ids.length === 0) return new Map()
+  const found = await db
+    .selectFrom('message')
+    .select(['id', 'body'])
+    .where('workspace_id', '=', workspaceId)
+    .where('id', 'in', ids)
+    .execute()
+  return new Map(found.map((row) => [row.id, row.body]))
+}

@@ -1,0 +1,155 @@
+import { byteLength, type InputOf, limits, type Message } from '@parley/protocol'
+import { sql } from 'kysely'
+import type { Db } from '../store/store.ts'
+import type { Actor } from './actor.ts'
+import { type Chat, change } from './chat.ts'
+import { Failure, invalid, notFound } from './failure.ts'
+import { findMessage } from './history.ts'
+import { record } from './log.ts'
+import { type MessageRow, viewMessage } from './message-view.ts'
+
+/** Changes the text of the actor's own message. The earlier text is kept for the team. */
+export async function editMessage(
+  chat: Chat,
+  actor: Actor,
+  { messageId, body }: InputOf<'message.edit'>,
+): Promise<Message> {
+  if (byteLength(body) > limits.messageBytes)
+    throw invalid('body', `At most ${limits.messageBytes} bytes of text`)
+  return change(chat, async (change) => {
+    const { row, standing } = await findMessage(change.db, actor, messageId, { lock: true })
+    if (row.sender_id !== actor.userId) throw new Failure('forbidden')
+    if (row.retracted_at || row.kind === 'system') throw new Failure('wrong_state')
+    if (standing.conversation.status === 'archived') throw new Failure('conversation_archived')
+    if (row.body === body) return viewMessage(change.db, row)
+    await keepRevision(change.db, row, actor)
+    await update(change.db, row, { body, edited_at: sql`date_trunc('milliseconds', clock_timestamp())` })
+    await record(
+      change,
+      { workspaceId: actor.workspaceId, id: row.conversation_id },
+      { type: 'message.edited', actorId: actor.userId, visibility: row.visibility, messageId, body },
+    )
+    return reload(change.db, row)
+  })
+}
+
+/** Empties a message: one's own, or any for the team. Earlier texts go with it; its place in the numbering stays. */
+export async function retractMessage(
+  chat: Chat,
+  actor: Actor,
+  { messageId }: InputOf<'message.retract'>,
+): Promise<Message> {
+  return change(chat, async (change) => {
+    const { row, standing } = await findMessage(change.db, actor, messageId, { lock: true })
+    if (row.sender_id !== actor.userId && !standing.staff) throw new Failure('forbidden')
+    if (row.retracted_at) return viewMessage(change.db, row)
+    await update(change.db, row, {
+      body: '',
+      metadata: null,
+      retracted_at: sql`date_trunc('milliseconds', clock_timestamp())`,
+    })
+    await change.db
+      .updateTable('message_revision')
+      .set({ body: '' })
+      .where('workspace_id', '=', row.workspace_id)
+      .where('conversation_id', '=', row.conversation_id)
+      .where('seq', '=', row.seq)
+      .execute()
+    await record(
+      change,
+      { workspaceId: actor.workspaceId, id: row.conversation_id },
+      { type: 'message.retracted', actorId: actor.userId, visibility: row.visibility, messageId },
+    )
+    return reload(change.db, row)
+  })
+}
+
+/** Adds the actor's reaction, or takes it back. Twice is once. */
+export async function setReaction(
+  chat: Chat,
+  actor: Actor,
+  { messageId, emoji, removed }: InputOf<'message.react'> & { removed: boolean },
+): Promise<Message> {
+  return change(chat, async (change) => {
+    const { row } = await findMessage(change.db, actor, messageId, { lock: true })
+    if (row.retracted_at) throw notFound()
+    const key = {
+      workspace_id: row.workspace_id,
+      conversation_id: row.conversation_id,
+      seq: row.seq,
+      person_id: actor.userId,
+      emoji,
+    }
+    const changed = removed
+      ? await change.db
+          .deleteFrom('reaction')
+          .where('workspace_id', '=', key.workspace_id)
+          .where('conversation_id', '=', key.conversation_id)
+          .where('seq', '=', key.seq)
+          .where('person_id', '=', key.person_id)
+          .where('emoji', '=', emoji)
+          .returning('seq')
+          .executeTakeFirst()
+      : await change.db
+          .insertInto('reaction')
+          .values(key)
+          .onConflict((conflict) => conflict.doNothing())
+          .returning('seq')
+          .executeTakeFirst()
+    if (changed) {
+      await record(
+        change,
+        { workspaceId: actor.workspaceId, id: row.conversation_id },
+        {
+          type: 'message.reacted',
+          actorId: actor.userId,
+          visibility: row.visibility,
+          messageId,
+          userId: actor.userId,
+          emoji,
+          removed,
+        },
+      )
+    }
+    return viewMessage(change.db, row)
+  })
+}
+
+async function keepRevision(db: Db, row: MessageRow, actor: Actor): Promise<void> {
+  await sql`insert into message_revision (workspace_id, conversation_id, seq, revision, body, actor_id)
+    select ${row.workspace_id}, ${row.conversation_id}, ${row.seq}, count(*) + 1, ${row.body}, ${actor.userId}
+    from message_revision
+    where workspace_id = ${row.workspace_id} and conversation_id = ${row.conversation_id} and seq = ${row.seq}`.execute(
+    db,
+  )
+}
+
+async function update(
+  db: Db,
+  row: MessageRow,
+  values: {
+    body: string
+    metadata?: null
+    edited_at?: ReturnType<typeof sql<string>>
+    retracted_at?: ReturnType<typeof sql<string>>
+  },
+): Promise<void> {
+  await db
+    .updateTable('message')
+    .set(values)
+    .where('workspace_id', '=', row.workspace_id)
+    .where('conversation_id', '=', row.conversation_id)
+    .where('seq', '=', row.seq)
+    .execute()
+}
+
+async function reload(db: Db, row: MessageRow): Promise<Message> {
+  const now = await db
+    .selectFrom('message')
+    .selectAll()
+    .where('workspace_id', '=', row.workspace_id)
+    .where('conversation_id', '=', row.conversation_id)
+    .where('seq', '=', row.seq)
+    .executeTakeFirstOrThrow()
+  return viewMessage(db, now)
+}

@@ -1,0 +1,74 @@
+import type { Message } from '@parley/protocol'
+import type { Selectable } from 'kysely'
+import type { Db, Tables } from '../store/store.ts'
+import { attachmentsOf, attachmentView } from './attachments.ts'
+
+export type MessageRow = Selectable<Tables['message']>
+
+/** Messages as the protocol shows them, in the order of the rows, with their attachments and reactions. */
+export async function viewMessages(db: Db, rows: readonly MessageRow[]): Promise<Message[]> {
+  const [first] = rows
+  if (!first) return []
+  const withFiles = rows.filter((row) => row.attachment_count > 0 && !row.retracted_at).map((row) => row.id)
+  const attachments =
+    withFiles.length > 0 ? await attachmentsOf(db, first.workspace_id, withFiles) : new Map()
+  const reactions = await reactionsOf(db, rows)
+  return rows.map((row) => ({
+    id: row.id,
+    conversationId: row.conversation_id,
+    seq: row.seq,
+    senderId: row.sender_id,
+    senderRole: row.sender_role,
+    clientMessageId: row.client_message_id,
+    kind: row.kind,
+    body: row.body,
+    visibility: row.visibility,
+    replyToId: row.reply_to_id,
+    metadata: row.metadata ?? {},
+    attachments: (attachments.get(row.id) ?? []).map(attachmentView),
+    reactions: reactions.get(row.id) ?? [],
+    createdAt: row.created_at,
+    editedAt: row.edited_at,
+    retractedAt: row.retracted_at,
+  }))
+}
+
+export async function viewMessage(db: Db, row: MessageRow): Promise<Message> {
+  const [message] = await viewMessages(db, [row])
+  if (!message) throw new Error('A message that was given did not come back')
+  return message
+}
+
+/** One query for the whole page: reactions lie in the order of the messages they belong to. */
+async function reactionsOf(db: Db, rows: readonly MessageRow[]): Promise<Map<string, Message['reactions']>> {
+  const found = new Map<string, Message['reactions']>()
+  const first = rows[0]
+  if (!first) return found
+  const reactions = await db
+    .selectFrom('reaction')
+    .innerJoin('message', (join) =>
+      join
+        .onRef('message.workspace_id', '=', 'reaction.workspace_id')
+        .onRef('message.conversation_id', '=', 'reaction.conversation_id')
+        .onRef('message.seq', '=', 'reaction.seq'),
+    )
+    .select(['message.id', 'reaction.emoji', 'reaction.person_id'])
+    .where('reaction.workspace_id', '=', first.workspace_id)
+    .where('reaction.conversation_id', 'in', [...new Set(rows.map((row) => row.conversation_id))])
+    .where(
+      'reaction.seq',
+      'in',
+      rows.map((row) => row.seq),
+    )
+    .where('message.retracted_at', 'is', null)
+    .orderBy('reaction.created_at')
+    .execute()
+  for (const { id, emoji, person_id } of reactions) {
+    const ofMessage = found.get(id) ?? []
+    const same = ofMessage.find((reaction) => reaction.emoji === emoji)
+    if (same) same.userIds.push(person_id)
+    else ofMessage.push({ emoji, userIds: [person_id] })
+    found.set(id, ofMessage)
+  }
+  return found
+}

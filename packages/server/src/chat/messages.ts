@@ -1,0 +1,192 @@
+import { createHash, randomUUIDv7 } from 'node:crypto'
+import { byteLength, type InputOf, limits, type Message, type Visibility } from '@parley/protocol'
+import { standingOf } from './access.ts'
+import { type Actor, participantRoleOf } from './actor.ts'
+import { attachmentsOf, attachmentView } from './attachments.ts'
+import type { Chat } from './chat.ts'
+import { reopenForMessage } from './conversations.ts'
+import { Failure, invalid, notFound } from './failure.ts'
+import { viewMessage } from './message-view.ts'
+import { join } from './participants.ts'
+import type { Draft, Outcome, WrittenDraft } from './send-queue.ts'
+
+/**
+ * Sends a message. Resolves after the commit, when everybody who listens has been told. The same clientMessageId with
+ * the same content gives the same message for ever; with other content it is `key_reused` (promise G3).
+ */
+export function sendMessage(chat: Chat, actor: Actor, input: InputOf<'message.send'>): Promise<Message> {
+  return write(chat, actor, input, 'everyone')
+}
+
+/** Writes a note: a message that only the team sees. */
+export async function writeNote(chat: Chat, actor: Actor, input: InputOf<'message.note'>): Promise<Message> {
+  const { staff } = await standingOf(chat.db, actor, input.conversationId)
+  if (!staff) throw new Failure('forbidden')
+  return write(chat, actor, input, 'agents')
+}
+
+async function write(
+  chat: Chat,
+  actor: Actor,
+  input: InputOf<'message.send'>,
+  visibility: Visibility,
+): Promise<Message> {
+  const draft = draftOf(actor, input, visibility)
+  const outcome = await append(chat, actor, draft)
+  switch (outcome.verdict) {
+    case 'written':
+      return draft.attachmentIds.length === 0
+        ? messageOf(draft, outcome)
+        : loadMessage(chat, actor, outcome.id)
+    case 'repeat':
+      return loadMessage(chat, actor, outcome.id)
+    case 'conflict':
+      throw new Failure('key_reused')
+    case 'closed':
+      throw new Failure('conversation_closed')
+    case 'archived':
+      throw new Failure('conversation_archived')
+    case 'no_grant':
+      throw new Failure('grant_required')
+    case 'bad_reply':
+      throw invalid('replyToId', 'There is no such message in this conversation')
+    case 'bad_attachment':
+      throw invalid(
+        'attachmentIds',
+        'Each must be a file of yours, uploaded to this conversation and not sent yet',
+      )
+    case 'missing':
+    case 'outsider':
+      throw notFound()
+  }
+}
+
+function draftOf(actor: Actor, input: InputOf<'message.send'>, visibility: Visibility): Draft {
+  const { conversationId, clientMessageId, body = '', replyToId = null, attachmentIds = [] } = input
+  if (body === '' && attachmentIds.length === 0)
+    throw invalid('body', 'A message needs a text or an attachment')
+  if (byteLength(body) > limits.messageBytes)
+    throw invalid('body', `At most ${limits.messageBytes} bytes of text`)
+  const kind = input.kind ?? (attachmentIds.length > 0 ? 'file' : 'text')
+  const metadata = input.metadata ? metadataText(input.metadata) : null
+  const content = JSON.stringify([visibility, kind, body, replyToId, attachmentIds, metadata])
+  return {
+    workspaceId: actor.workspaceId,
+    conversationId,
+    id: randomUUIDv7(),
+    senderId: actor.userId,
+    kind,
+    body,
+    visibility,
+    replyToId,
+    metadata,
+    clientMessageId,
+    sendKey: halfDigest(`${conversationId} ${actor.userId} ${clientMessageId}`),
+    contentHash: halfDigest(content),
+    attachmentIds,
+  }
+}
+
+/** Metadata as it is stored: refused beyond its limit. */
+export function metadataText(metadata: Record<string, unknown>): string {
+  const written = JSON.stringify(metadata)
+  if (byteLength(written) > limits.metadataBytes) {
+    throw invalid('metadata', `At most ${limits.metadataBytes} bytes when written out`)
+  }
+  return written
+}
+
+/** 128 bits of SHA-256 in the form of a UUID, the smallest fixed-size column that PostgreSQL indexes well. */
+function halfDigest(text: string): string {
+  const hex = createHash('sha256').update(text).digest('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
+}
+
+/**
+ * The batch judges by what it finds. Two of its refusals can be mended here and tried once more: somebody of the team
+ * who has not joined yet joins by writing, and a conversation closed not long ago opens again.
+ */
+async function append(chat: Chat, actor: Actor, draft: Draft): Promise<Outcome> {
+  const outcome = await chat.sends.append(draft)
+  if (outcome.verdict === 'outsider') {
+    const { staff, participant } = await standingOf(chat.db, actor, draft.conversationId)
+    if (participant || !staff) return outcome
+    await join(chat, actor, draft.conversationId, {
+      userId: actor.userId,
+      role: participantRoleOf(actor.role),
+    })
+    return append(chat, actor, draft)
+  }
+  if (outcome.verdict === 'closed' && (await reopenForMessage(chat, actor, draft.conversationId))) {
+    return chat.sends.append(draft)
+  }
+  return outcome
+}
+
+/** Tells everybody who listens about a batch that has just been committed. Part of writing, not a second step. */
+export async function announceWritten(chat: Chat, written: WrittenDraft[]): Promise<void> {
+  const byConversation = Map.groupBy(written, ({ draft }) => draft.conversationId)
+  for (const [conversationId, ofOne] of byConversation) {
+    const entries = []
+    for (const { draft, outcome } of ofOne) {
+      const message = messageOf(draft, outcome)
+      if (draft.attachmentIds.length > 0) {
+        const files = await attachmentsOf(chat.db, draft.workspaceId, [outcome.id])
+        message.attachments = (files.get(outcome.id) ?? []).map(attachmentView)
+      }
+      entries.push({
+        event: {
+          type: 'message.created' as const,
+          conversationId,
+          seq: outcome.seq,
+          at: outcome.at,
+          actorId: draft.senderId,
+          message,
+        },
+        visibility: draft.visibility,
+      })
+    }
+    const [first] = ofOne
+    const last = ofOne.at(-1)
+    if (!first || !last) continue
+    chat.announce({
+      type: 'logged',
+      workspaceId: first.draft.workspaceId,
+      conversationId,
+      inboxId: first.outcome.inboxId,
+      seq: last.outcome.seq,
+      entries,
+    })
+  }
+}
+
+function messageOf(draft: Draft, written: WrittenDraft['outcome']): Message {
+  return {
+    id: written.id,
+    conversationId: draft.conversationId,
+    seq: written.seq,
+    senderId: draft.senderId,
+    senderRole: written.senderRole,
+    clientMessageId: draft.clientMessageId,
+    kind: draft.kind,
+    body: draft.body,
+    visibility: draft.visibility,
+    replyToId: draft.replyToId,
+    metadata: draft.metadata ? JSON.parse(draft.metadata) : {},
+    attachments: [],
+    reactions: [],
+    createdAt: written.at,
+    editedAt: null,
+    retractedAt: null,
+  }
+}
+
+async function loadMessage(chat: Chat, actor: Actor, id: string): Promise<Message> {
+  const row = await chat.db
+    .selectFrom('message')
+    .selectAll()
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+  return viewMessage(chat.db, row)
+}

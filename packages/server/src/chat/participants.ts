@@ -1,0 +1,184 @@
+import type { InputOf, Participant, ParticipantRole, ResultOf } from '@parley/protocol'
+import { sql } from 'kysely'
+import type { Db } from '../store/store.ts'
+import { standingOf } from './access.ts'
+import { type Actor, participantRoleOf } from './actor.ts'
+import { type Change, type Chat, change } from './chat.ts'
+import { Failure, notFound } from './failure.ts'
+import { record } from './log.ts'
+
+/** Everybody who is or was in a conversation, in the order they first came. */
+export async function listParticipants(
+  chat: Chat,
+  actor: Actor,
+  { conversationId }: InputOf<'participant.list'>,
+): Promise<ResultOf<'participant.list'>> {
+  await standingOf(chat.db, actor, conversationId)
+  return { participants: await participantsOf(chat.db, actor.workspaceId, conversationId) }
+}
+
+/** Brings somebody in, or back. The team may anywhere but in a direct conversation; a member may in a group. */
+export async function addParticipant(
+  chat: Chat,
+  actor: Actor,
+  { conversationId, userId }: InputOf<'participant.add'>,
+): Promise<Participant> {
+  return change(chat, async (change) => {
+    const standing = await standingOf(change.db, actor, conversationId, { lock: true })
+    if (standing.conversation.kind === 'direct') throw new Failure('wrong_state')
+    if (!standing.staff && standing.conversation.kind !== 'group') throw new Failure('forbidden')
+    const person = await change.db
+      .selectFrom('person')
+      .select(['role'])
+      .where('workspace_id', '=', actor.workspaceId)
+      .where('id', '=', userId)
+      .where('deactivated_at', 'is', null)
+      .executeTakeFirstOrThrow(notFound)
+    // A contact brings in only people of the team: otherwise ids alone would open conversations with strangers.
+    if (!standing.staff && person.role === 'contact') throw notFound()
+    return admit(change, actor, conversationId, { userId, role: participantRoleOf(person.role) })
+  })
+}
+
+/** Takes somebody out: the team, or whoever made the group. Leaving by oneself is `conversation.leave`. */
+export async function removeParticipant(
+  chat: Chat,
+  actor: Actor,
+  { conversationId, userId }: InputOf<'participant.remove'>,
+): Promise<void> {
+  await change(chat, async (change) => {
+    const standing = await standingOf(change.db, actor, conversationId, { lock: true })
+    if (standing.conversation.kind === 'direct') throw new Failure('wrong_state')
+    const ownGroup =
+      standing.conversation.kind === 'group' && standing.conversation.created_by === actor.userId
+    if (!standing.staff && !ownGroup) throw new Failure('forbidden')
+    if (!(await expel(change, actor, conversationId, userId))) throw notFound()
+  })
+}
+
+/** Leaves. An assignee who leaves hands the conversation back to the inbox. */
+export async function leaveConversation(
+  chat: Chat,
+  actor: Actor,
+  { conversationId }: InputOf<'conversation.leave'>,
+): Promise<void> {
+  await change(chat, async (change) => {
+    const { conversation } = await standingOf(change.db, actor, conversationId, { lock: true })
+    if (conversation.assignee_id === actor.userId && conversation.status === 'assigned') {
+      await unassign(change, actor, conversationId)
+    }
+    if (!(await expel(change, actor, conversationId, actor.userId))) throw notFound()
+  })
+}
+
+/** Ids of the conversations somebody is in now. */
+export async function participatingIn(chat: Chat, actor: Actor): Promise<string[]> {
+  const rows = await chat.db
+    .selectFrom('participant as p')
+    .innerJoin('conversation as c', (join) =>
+      join.onRef('c.workspace_id', '=', 'p.workspace_id').onRef('c.id', '=', 'p.conversation_id'),
+    )
+    .select('p.conversation_id')
+    .where('p.workspace_id', '=', actor.workspaceId)
+    .where('p.person_id', '=', actor.userId)
+    .where('p.left_at', 'is', null)
+    .where('c.deleted_at', 'is', null)
+    .execute()
+  return rows.map((row) => row.conversation_id)
+}
+
+/** `admit` in a transaction of its own, for somebody whose right to come in the caller has checked. */
+export async function join(
+  chat: Chat,
+  actor: Actor,
+  conversationId: string,
+  who: { userId: string; role: ParticipantRole },
+): Promise<Participant> {
+  return change(chat, (change) => admit(change, actor, conversationId, who))
+}
+
+/** Makes somebody a participant and logs it, unless they are one already. */
+export async function admit(
+  change: Change,
+  actor: Pick<Actor, 'workspaceId' | 'userId'>,
+  conversationId: string,
+  { userId, role }: { userId: string; role: ParticipantRole },
+): Promise<Participant> {
+  const admitted = await change.db
+    .insertInto('participant')
+    .values({ workspace_id: actor.workspaceId, conversation_id: conversationId, person_id: userId, role })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['workspace_id', 'conversation_id', 'person_id'])
+        .doUpdateSet({ left_at: null, joined_at: sql`now()`, role, changed_xid: sql`pg_current_xact_id()` })
+        .where('participant.left_at', 'is not', null),
+    )
+    .returning('person_id')
+    .executeTakeFirst()
+  const [participant] = await participantsOf(change.db, actor.workspaceId, conversationId, userId)
+  if (!participant) throw notFound()
+  if (admitted) {
+    const conversation = { workspaceId: actor.workspaceId, id: conversationId }
+    await record(change, conversation, { type: 'participant.joined', actorId: actor.userId, participant })
+  }
+  return participant
+}
+
+async function expel(change: Change, actor: Actor, conversationId: string, userId: string): Promise<boolean> {
+  const gone = await change.db
+    .updateTable('participant')
+    .set({ left_at: sql`now()`, changed_xid: sql`pg_current_xact_id()` })
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('conversation_id', '=', conversationId)
+    .where('person_id', '=', userId)
+    .where('left_at', 'is', null)
+    .returning('person_id')
+    .executeTakeFirst()
+  if (!gone) return false
+  const conversation = { workspaceId: actor.workspaceId, id: conversationId }
+  await record(change, conversation, { type: 'participant.left', actorId: actor.userId, userId })
+  return true
+}
+
+async function unassign(change: Change, actor: Actor, conversationId: string): Promise<void> {
+  await change.db
+    .updateTable('conversation')
+    .set({ assignee_id: null, status: 'open' })
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('id', '=', conversationId)
+    .execute()
+  await record(
+    change,
+    { workspaceId: actor.workspaceId, id: conversationId },
+    { type: 'conversation.updated', actorId: actor.userId, changes: { assigneeId: null, status: 'open' } },
+  )
+}
+
+/** Participants with their names, one of them when `userId` is given. */
+export async function participantsOf(
+  db: Db,
+  workspaceId: string,
+  conversationId: string,
+  userId?: string,
+): Promise<Participant[]> {
+  const rows = await db
+    .selectFrom('participant as p')
+    .innerJoin('person as s', (join) =>
+      join.onRef('s.workspace_id', '=', 'p.workspace_id').onRef('s.id', '=', 'p.person_id'),
+    )
+    .select(['p.person_id', 's.name', 's.avatar_url', 'p.role', 'p.joined_at', 'p.left_at'])
+    .where('p.workspace_id', '=', workspaceId)
+    .where('p.conversation_id', '=', conversationId)
+    .$if(userId !== undefined, (query) => query.where('p.person_id', '=', userId ?? ''))
+    .orderBy('p.joined_at')
+    .orderBy('p.person_id')
+    .execute()
+  return rows.map((row) => ({
+    userId: row.person_id,
+    name: row.name,
+    avatarUrl: row.avatar_url,
+    role: row.role,
+    joinedAt: row.joined_at,
+    leftAt: row.left_at,
+  }))
+}

@@ -1,0 +1,157 @@
+import type { InputOf, Receipt, ResultOf } from '@parley/protocol'
+import { sql } from 'kysely'
+import type { Db } from '../store/store.ts'
+import { type Standing, standingOf } from './access.ts'
+import type { Actor } from './actor.ts'
+import { type Change, type Chat, change } from './chat.ts'
+import { notFound } from './failure.ts'
+import { getConversation, receiptOf } from './summaries.ts'
+
+/** Moves the actor's own marks forward. Marks only grow, whatever order requests arrive in (promise G7). */
+export async function moveReceipt(
+  chat: Chat,
+  actor: Actor,
+  { conversationId, delivered = 0, read = 0 }: InputOf<'receipt.move'>,
+): Promise<Receipt> {
+  return change(chat, async (change) => {
+    const standing = await standingOf(change.db, actor, conversationId)
+    return move(change, actor, standing, { delivered, read, messages: [] })
+  })
+}
+
+/** Marks single messages read, in any order. One that is not of this conversation refuses them all. */
+export async function markMessagesRead(
+  chat: Chat,
+  actor: Actor,
+  { conversationId, messageIds }: InputOf<'receipt.markRead'>,
+): Promise<Receipt> {
+  return change(chat, async (change) => {
+    const standing = await standingOf(change.db, actor, conversationId)
+    const wanted = [...new Set(messageIds)]
+    const found =
+      wanted.length === 0
+        ? []
+        : await change.db
+            .selectFrom('message')
+            .select(['seq', 'sender_id'])
+            .where('workspace_id', '=', actor.workspaceId)
+            .where('conversation_id', '=', conversationId)
+            .where('id', 'in', wanted)
+            .$if(standing.sees === 'everyone', (query) => query.where('visibility', '=', 'everyone'))
+            .execute()
+    if (found.length !== wanted.length) throw notFound()
+    const messages = found.filter((row) => row.sender_id !== actor.userId).map((row) => row.seq)
+    return move(change, actor, standing, { delivered: 0, read: 0, messages })
+  })
+}
+
+/** Marks everything read, at one cost whatever the number. `count` is how many were unread before. */
+export async function markAllRead(
+  chat: Chat,
+  actor: Actor,
+  { conversationId }: InputOf<'receipt.markAllRead'>,
+): Promise<ResultOf<'receipt.markAllRead'>> {
+  return change(chat, async (change) => {
+    const standing = await standingOf(change.db, actor, conversationId, { lock: true })
+    const { unread } = await getConversation({ db: change.db }, actor, { conversationId })
+    const read = standing.conversation.last_seq
+    await move(change, actor, standing, { delivered: read, read, messages: [] })
+    await change.db
+      .updateTable('receipt')
+      .set({ all_read_at: sql`now()` })
+      .where('workspace_id', '=', actor.workspaceId)
+      .where('conversation_id', '=', conversationId)
+      .where('person_id', '=', actor.userId)
+      .execute()
+    return { receipt: await receipt(change.db, actor, conversationId), count: unread }
+  })
+}
+
+/** The marks of everybody who has any in a conversation. */
+export async function listReceipts(
+  chat: Chat,
+  actor: Actor,
+  { conversationId }: InputOf<'receipt.list'>,
+): Promise<ResultOf<'receipt.list'>> {
+  await standingOf(chat.db, actor, conversationId)
+  return { receipts: await receiptsOf(chat.db, actor.workspaceId, conversationId) }
+}
+
+/** Who has received and read one message, and when: the earliest move of a mark that passed it. */
+export async function listReaders(
+  chat: Chat,
+  actor: Actor,
+  { messageId }: InputOf<'message.readers'>,
+): Promise<ResultOf<'message.readers'>> {
+  const message = await chat.db
+    .selectFrom('message')
+    .select(['conversation_id', 'seq', 'visibility'])
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('id', '=', messageId)
+    .executeTakeFirstOrThrow(notFound)
+  const { sees } = await standingOf(chat.db, actor, message.conversation_id)
+  if (sees === 'everyone' && message.visibility === 'agents') throw notFound()
+  const rows = await chat.db
+    .selectFrom('receipt_range')
+    .select((column) => [
+      'person_id',
+      column.fn.min('at').as('delivered_at'),
+      column.fn.min('at').filterWhere('kind', '=', 'read').as('read_at'),
+    ])
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('conversation_id', '=', message.conversation_id)
+    .where('from_seq', '<', message.seq)
+    .where('to_seq', '>=', message.seq)
+    .groupBy('person_id')
+    .orderBy('person_id')
+    .execute()
+  return {
+    readers: rows.map((row) => ({
+      userId: row.person_id,
+      deliveredAt: row.delivered_at,
+      readAt: row.read_at,
+    })),
+  }
+}
+
+/** Everybody's marks in one conversation, without asking who wants to know. */
+export async function receiptsOf(
+  db: Db,
+  workspaceId: string,
+  conversationId: string,
+  userId?: string,
+): Promise<Receipt[]> {
+  const { rows } = await sql<{ receipt: Receipt }>`
+    select ${receiptOf('r', 'r')} as receipt from receipt r
+    where r.workspace_id = ${workspaceId} and r.conversation_id = ${conversationId}
+      ${userId ? sql`and r.person_id = ${userId}` : sql``}
+    order by r.person_id`.execute(db)
+  return rows.map((row) => row.receipt)
+}
+
+async function move(
+  change: Change,
+  actor: Actor,
+  { conversation, sees }: Standing,
+  to: { delivered: number; read: number; messages: number[] },
+): Promise<Receipt> {
+  const { rows } = await sql<{ moved: boolean }>`select move_receipt(
+    ${actor.workspaceId}, ${conversation.id}, ${actor.userId}, ${to.delivered}, ${to.read},
+    ${to.messages}::int[], ${sees === 'agents'}) as moved`.execute(change.db)
+  const now = await receipt(change.db, actor, conversation.id)
+  if (rows[0]?.moved) {
+    change.announce({
+      type: 'receipt',
+      workspaceId: actor.workspaceId,
+      conversationId: conversation.id,
+      receipt: now,
+    })
+  }
+  return now
+}
+
+async function receipt(db: Db, actor: Actor, conversationId: string): Promise<Receipt> {
+  const [found] = await receiptsOf(db, actor.workspaceId, conversationId, actor.userId)
+  if (!found) throw new Error('A receipt that was just written is not there')
+  return found
+}

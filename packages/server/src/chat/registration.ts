@@ -1,0 +1,168 @@
+import { randomUUIDv7 } from 'node:crypto'
+import type { InputOf, Session } from '@parley/protocol'
+import type { Db } from '../store/store.ts'
+import { hasRank, isStaff } from './actor.ts'
+import { audit } from './audit.ts'
+import { type Change, type Chat, change } from './chat.ts'
+import { refusingDuplicates } from './conflicts.ts'
+import { Failure } from './failure.ts'
+import { acceptInvitation, findInvitation, type InvitationRow } from './invitations.ts'
+import { metadataText } from './messages.ts'
+import { hashPassword } from './passwords.ts'
+import { type Decision, decideRegistration, type Proof } from './registration-rules.ts'
+import { type Caller, openSession } from './sessions.ts'
+import { isSameSecret } from './tokens.ts'
+import { type PersonRow, viewUser } from './user-view.ts'
+import { findWorkspace, registrationMode, viewWorkspace, type WorkspaceRow, workspaceById } from './workspaces.ts'
+
+/** Makes an account, as the workspace allows, and signs it in. */
+export async function register(chat: Chat, caller: Caller, input: InputOf<'auth.register'>): Promise<Session> {
+  const workspace = await findWorkspace(chat.db, input.workspace)
+  const { workspace: _slug, ...asked } = input
+  return registerPerson(chat, caller, { ...asked, workspaceId: workspace.id }, async (change, person) => ({
+    user: viewUser(person),
+    workspace: viewWorkspace(chat, workspace),
+    tokens: await openSession(chat, change.db, person),
+  }))
+}
+
+export type Registration = {
+  workspaceId: string
+  name: string
+  password: string
+  email?: string
+  username?: string
+  /** Without one: the role of the invitation, else a contact. */
+  role?: InvitationRow['role']
+  invitation?: string
+  registrationSecret?: string
+  metadata?: Record<string, unknown>
+}
+
+/**
+ * The one way into a workspace by signing up, for every door. `finish` says what else belongs to it, in the same
+ * transaction (a session, an inbox to work in), and what the answer is; when it fails, nothing is stored.
+ */
+export async function registerPerson<T>(
+  chat: Chat,
+  caller: Caller,
+  asked: Registration,
+  finish: (change: Change, person: PersonRow) => Promise<T>,
+): Promise<T> {
+  const workspace = await workspaceById(chat.db, asked.workspaceId)
+  const { invitation, ...admission } = await admit(chat, caller, workspace, asked)
+  const passwordHash = await hashPassword(asked.password)
+  return refusingDuplicates(() =>
+    change(chat, async (change) => {
+      const person = await writePerson(change.db, asked, admission, passwordHash)
+      if (invitation) await useInvitation(change.db, invitation, person)
+      if (isStaff(person) || person.wanted_role) await note(change.db, caller, person, invitation)
+      return finish(change, person)
+    }),
+  )
+}
+
+type Admission = {
+  role: InvitationRow['role']
+  wantedRole: PersonRow['wanted_role']
+  invitation: InvitationRow | undefined
+}
+
+/** Decides before anything costly or lasting is done. The invitation is used up later, with the account. */
+async function admit(
+  chat: Chat,
+  caller: Caller,
+  workspace: WorkspaceRow,
+  asked: Registration,
+): Promise<Admission> {
+  const { invitation, highest, isBad } = await readProofs(chat, caller, asked)
+  const role = asked.role ?? invitation?.role ?? 'contact'
+  const proof: Proof = isBad ? 'bad' : highest ? (hasRank({ role: highest }, role) ? 'valid' : 'bad') : 'none'
+  const decision: Decision = decideRegistration(registrationMode(chat, workspace), role, proof)
+  if (decision === 'refuse') throw new Failure('registration_refused')
+  if (decision === 'pending' && role !== 'contact') {
+    return { role: 'contact', wantedRole: role, invitation: undefined }
+  }
+  return { role, wantedRole: null, invitation }
+}
+
+type Proofs = {
+  invitation: InvitationRow | undefined
+  highest: InvitationRow['role'] | null
+  isBad: boolean
+}
+
+/** What was brought along. Of an invitation and the secret together, both must be right; the higher one counts. */
+async function readProofs(chat: Chat, caller: Caller, asked: Registration): Promise<Proofs> {
+  const secret = caller.registrationSecret ?? asked.registrationSecret
+  const known = chat.config.registrationSecret
+  const isSecretRight = secret !== undefined && secret !== null && known !== null && isSameSecret(secret, known)
+  const invitation =
+    asked.invitation === undefined
+      ? undefined
+      : await findInvitation(chat.db, asked.workspaceId, asked.invitation)
+  const isFor = (row: InvitationRow) => row.email === null || isSameEmail(row.email, asked.email)
+  return {
+    invitation,
+    highest: isSecretRight && invitation?.role !== 'owner' ? 'admin' : (invitation?.role ?? null),
+    isBad:
+      (Boolean(secret) && !isSecretRight) ||
+      (asked.invitation !== undefined && (!invitation || !isFor(invitation))),
+  }
+}
+
+const isSameEmail = (a: string, b: string | undefined) => a.toLowerCase() === b?.toLowerCase()
+
+async function writePerson(
+  db: Db,
+  asked: Registration,
+  { role, wantedRole }: Pick<Admission, 'role' | 'wantedRole'>,
+  passwordHash: string,
+): Promise<PersonRow> {
+  return db
+    .insertInto('person')
+    .values({
+      workspace_id: asked.workspaceId,
+      id: randomUUIDv7(),
+      role,
+      wanted_role: wantedRole,
+      name: asked.name,
+      email: asked.email ?? null,
+      username: asked.username ?? null,
+      password_hash: passwordHash,
+      verified: true,
+      metadata: asked.metadata && metadataText(asked.metadata),
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
+async function useInvitation(db: Db, invitation: InvitationRow, person: PersonRow): Promise<void> {
+  if (!(await acceptInvitation(db, invitation, person.id))) throw new Failure('registration_refused')
+  if (!isStaff(person) || invitation.inbox_ids.length === 0) return
+  await db
+    .insertInto('inbox_member')
+    .values(
+      invitation.inbox_ids.map((inboxId) => ({
+        workspace_id: person.workspace_id,
+        inbox_id: inboxId,
+        person_id: person.id,
+      })),
+    )
+    .execute()
+}
+
+async function note(
+  db: Db,
+  { address }: Caller,
+  person: PersonRow,
+  invitation: InvitationRow | undefined,
+): Promise<void> {
+  const actor = { workspaceId: person.workspace_id, userId: person.id, address }
+  await audit(db, actor, {
+    action: 'user.register',
+    targetType: 'user',
+    targetId: person.id,
+    after: { role: person.role, wantedRole: person.wanted_role, invitationId: invitation?.id ?? null },
+  })
+}

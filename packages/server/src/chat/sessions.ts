@@ -1,0 +1,243 @@
+import { randomBytes, randomUUIDv7 } from 'node:crypto'
+import type { InputOf, Role, Tokens } from '@parley/protocol'
+import { sql } from 'kysely'
+import type { Db } from '../store/store.ts'
+import { type AccessClaims, readAccessToken, signAccessToken } from './access-tokens.ts'
+import type { Actor } from './actor.ts'
+import { actorOfKey, isApiKey } from './api-key-access.ts'
+import { type Change, type Chat, change } from './chat.ts'
+import { Failure } from './failure.ts'
+import { recentActors } from './recent-actors.ts'
+import { hashToken } from './tokens.ts'
+import type { PersonRow } from './user-view.ts'
+
+/** Where a request without an actor comes from. */
+export type Caller = { address: string | null; origin: string | null; registrationSecret?: string | null }
+
+/**
+ * Who stands behind an access token or an API key, at most two seconds old (promise G20). Every door asks this first;
+ * a live connection asks again when it hears that access changed.
+ */
+export async function authenticate(chat: Chat, token: string, caller: Caller): Promise<Actor> {
+  const actor = isApiKey(token) ? await actorOfKey(chat, token) : await actorOfSession(chat, token)
+  return { ...actor, address: caller.address }
+}
+
+/** Looks again at these people, whatever was found a moment ago. Called when a node hears an `access` announcement. */
+export function forget(chat: Chat, userIds: readonly string[]): void {
+  recentActors(chat).forget(userIds)
+}
+
+async function actorOfSession(chat: Chat, token: string): Promise<Actor> {
+  const claims = await readAccessToken(chat, token)
+  const key = `session ${claims.sessionId} ${claims.userId} ${claims.sessionVersion}`
+  return recentActors(chat).find(key, () => loadActor(chat.db, claims))
+}
+
+type SessionRow = {
+  name: string
+  role: Role
+  verified: boolean
+  kind: 'password' | 'visitor'
+  inbox_id: string | null
+  identity_required: boolean | null
+  inbox_ids: string[]
+}
+
+async function loadActor(db: Db, claims: AccessClaims): Promise<Actor> {
+  const { rows } = await sql<SessionRow>`
+    select p.name, p.role, p.verified, s.kind, s.inbox_id, i.identity_required,
+      array(select m.inbox_id from inbox_member m where m.workspace_id = p.workspace_id and m.person_id = p.id) as inbox_ids
+    from session s
+    join person p on p.workspace_id = s.workspace_id and p.id = s.person_id
+    left join inbox i on i.workspace_id = s.workspace_id and i.id = s.inbox_id
+    where s.workspace_id = ${claims.workspaceId} and s.id = ${claims.sessionId} and s.person_id = ${claims.userId}
+      and s.revoked_at is null and s.expires_at > now()
+      and p.deactivated_at is null and p.session_version = ${claims.sessionVersion}`.execute(db)
+  const [row] = rows
+  if (!row || (row.identity_required && !row.verified)) throw new Failure('unauthenticated')
+  // In a widget everybody is a visitor: whoever works here signs in at the desk to do so.
+  const isVisitor = row.kind === 'visitor'
+  return {
+    workspaceId: claims.workspaceId,
+    userId: claims.userId,
+    name: row.name,
+    role: isVisitor ? 'contact' : row.role,
+    sessionId: claims.sessionId,
+    inboxIds: isVisitor ? [] : row.inbox_ids,
+    visitorInboxId: row.inbox_id,
+    verified: row.verified,
+    address: null,
+  }
+}
+
+/** Signs somebody in: a session of thirty days, longer with each refresh. With an inbox, as a visitor of it. */
+export async function openSession(
+  chat: Chat,
+  db: Db,
+  person: PersonRow,
+  { inboxId = null }: { inboxId?: string | null } = {},
+): Promise<Tokens> {
+  const sessionId = randomUUIDv7()
+  await db
+    .insertInto('session')
+    .values({
+      workspace_id: person.workspace_id,
+      id: sessionId,
+      person_id: person.id,
+      kind: inboxId ? 'visitor' : 'password',
+      inbox_id: inboxId,
+      expires_at: refreshExpiry,
+    })
+    .execute()
+  return issueTokens(chat, db, person, sessionId)
+}
+
+const refreshExpiry = sql<string>`now() + interval '30 days'`
+
+async function issueTokens(
+  chat: Chat,
+  db: Db,
+  person: Pick<PersonRow, 'workspace_id' | 'id' | 'session_version'>,
+  sessionId: string,
+): Promise<Tokens> {
+  const refreshToken = makeRefreshToken(person.workspace_id)
+  await db
+    .insertInto('refresh_token')
+    .values({
+      workspace_id: person.workspace_id,
+      token_hash: hashToken(refreshToken),
+      session_id: sessionId,
+      expires_at: refreshExpiry,
+    })
+    .execute()
+  const { accessToken, expiresAt } = await signAccessToken(chat, db, {
+    workspaceId: person.workspace_id,
+    userId: person.id,
+    sessionId,
+    sessionVersion: person.session_version,
+  })
+  return { accessToken, expiresAt, refreshToken }
+}
+
+/**
+ * Swaps a refresh token for a new pair. Each is good once: of two who come with the same one, the second is taken for
+ * a thief or robbed by one, and the session ends for both.
+ */
+export async function refreshSession(
+  chat: Chat,
+  _caller: Caller,
+  { refreshToken }: InputOf<'auth.refresh'>,
+): Promise<Tokens> {
+  const workspaceId = workspaceOf(refreshToken)
+  if (!workspaceId) throw new Failure('unauthenticated')
+  const outcome = await change(chat, async (change) => {
+    const token = { workspaceId, hash: hashToken(refreshToken) }
+    const sessionId = await spend(change.db, token)
+    if (!sessionId) return (await endReused(change, token)) ? 'reused' : 'unknown'
+    const person = await prolong(change.db, workspaceId, sessionId)
+    return person ? issueTokens(chat, change.db, person, sessionId) : 'unknown'
+  })
+  if (outcome === 'reused') throw new Failure('refresh_reused')
+  if (outcome === 'unknown') throw new Failure('unauthenticated')
+  return outcome
+}
+
+/** The workspace stands in the token, so that it is found by the table's own key. */
+const makeRefreshToken = (workspaceId: string) =>
+  Buffer.concat([Buffer.from(workspaceId.replaceAll('-', ''), 'hex'), randomBytes(32)]).toString('base64url')
+
+function workspaceOf(refreshToken: string): string | null {
+  const bytes = Buffer.from(refreshToken, 'base64url')
+  if (bytes.length !== 48) return null
+  return bytes.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}
+
+type StoredToken = { workspaceId: string; hash: Buffer }
+
+/** Of two at once, the second waits for the first to commit and then finds the token used. */
+async function spend(db: Db, { workspaceId, hash }: StoredToken): Promise<string | undefined> {
+  const spent = await db
+    .updateTable('refresh_token')
+    .set({ used_at: sql`now()` })
+    .where('workspace_id', '=', workspaceId)
+    .where('token_hash', '=', hash)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', sql<string>`now()`)
+    .returning('session_id')
+    .executeTakeFirst()
+  return spent?.session_id
+}
+
+async function endReused(change: Change, { workspaceId, hash }: StoredToken): Promise<boolean> {
+  const used = await change.db
+    .selectFrom('refresh_token as t')
+    .innerJoin('session as s', (join) =>
+      join.onRef('s.workspace_id', '=', 't.workspace_id').onRef('s.id', '=', 't.session_id'),
+    )
+    .select(['s.id', 's.person_id'])
+    .where('t.workspace_id', '=', workspaceId)
+    .where('t.token_hash', '=', hash)
+    .where('t.used_at', 'is not', null)
+    .executeTakeFirst()
+  if (!used) return false
+  await revokeSessions(change, workspaceId, used.person_id, { only: used.id })
+  return true
+}
+
+/** Keeps a session that still stands for another thirty days, and clears its forgotten tokens away. */
+async function prolong(db: Db, workspaceId: string, sessionId: string) {
+  const person = await db
+    .updateTable('session as s')
+    .from('person as p')
+    .set({ expires_at: refreshExpiry })
+    .where('s.workspace_id', '=', workspaceId)
+    .where('s.id', '=', sessionId)
+    .where('s.revoked_at', 'is', null)
+    .where('s.expires_at', '>', sql<string>`now()`)
+    .whereRef('p.workspace_id', '=', 's.workspace_id')
+    .whereRef('p.id', '=', 's.person_id')
+    .where('p.deactivated_at', 'is', null)
+    .returning(['p.workspace_id', 'p.id', 'p.session_version'])
+    .executeTakeFirst()
+  await db
+    .deleteFrom('refresh_token')
+    .where('workspace_id', '=', workspaceId)
+    .where('session_id', '=', sessionId)
+    .where('expires_at', '<', sql<string>`now()`)
+    .execute()
+  return person
+}
+
+/** Ends this session, or all of mine. A key has no session to end; `everywhere` still ends those of its person. */
+export async function logout(
+  chat: Chat,
+  actor: Actor,
+  { everywhere = false }: InputOf<'auth.logout'>,
+): Promise<void> {
+  await change(chat, async (change) => {
+    if (everywhere) await revokeSessions(change, actor.workspaceId, actor.userId)
+    else if (actor.sessionId) {
+      await revokeSessions(change, actor.workspaceId, actor.userId, { only: actor.sessionId })
+    }
+  })
+}
+
+/** Ends sessions of somebody: all, all but one, or only one. Every node hears of it when the change commits. */
+export async function revokeSessions(
+  change: Change,
+  workspaceId: string,
+  userId: string,
+  { but = null, only = null }: { but?: string | null; only?: string | null } = {},
+): Promise<void> {
+  await change.db
+    .updateTable('session')
+    .set({ revoked_at: sql`now()`, changed_xid: sql`pg_current_xact_id()` })
+    .where('workspace_id', '=', workspaceId)
+    .where('person_id', '=', userId)
+    .where('revoked_at', 'is', null)
+    .$if(but !== null, (query) => query.where('id', '<>', but))
+    .$if(only !== null, (query) => query.where('id', '=', only))
+    .execute()
+  change.announce({ type: 'access', workspaceId, userIds: [userId] })
+}

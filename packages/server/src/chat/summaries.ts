@@ -1,0 +1,271 @@
+import type { Conversation, ConversationPage, ConversationSummary, InputOf, Receipt } from '@parley/protocol'
+import { type RawBuilder, sql } from 'kysely'
+import type { Db } from '../store/store.ts'
+import type { ConversationRow } from './access.ts'
+import { type Actor, isAdmin, isStaff } from './actor.ts'
+import type { Chat } from './chat.ts'
+import { decodeCursor, encodeCursor } from './cursor.ts'
+import { notFound } from './failure.ts'
+import { type MessageRow, viewMessages } from './message-view.ts'
+
+/** Conversations the actor may see, newest activity first, each as the actor sees it. */
+export async function listConversations(
+  chat: Chat,
+  actor: Actor,
+  input: InputOf<'conversation.list'>,
+): Promise<ConversationPage> {
+  const limit = input.limit ?? 50
+  const cursor = await resumeCursor(chat)
+  const conditions = [visibleTo(actor), ...filters(actor, input)]
+  if (input.page) {
+    const [updatedAt, id] = decodeCursor(input.page, ['string', 'string'])
+    conditions.push(sql`(c.updated_at, c.id) < (${updatedAt}::timestamptz, ${id}::uuid)`)
+  }
+  const found = await summarise(chat.db, actor, conditions, limit + 1)
+  const conversations = found.slice(0, limit)
+  const last = conversations.at(-1)
+  const nextPage =
+    found.length > limit && last ? encodeCursor([last.exactUpdatedAt, last.summary.conversation.id]) : null
+  return { conversations: conversations.map(({ summary }) => summary), nextPage, cursor }
+}
+
+/** One conversation as the actor sees it. */
+export async function getConversation(
+  chat: Pick<Chat, 'db'>,
+  actor: Actor,
+  { conversationId }: InputOf<'conversation.get'>,
+): Promise<ConversationSummary> {
+  const [found] = await summarise(chat.db, actor, [visibleTo(actor), sql`c.id = ${conversationId}`], 1)
+  if (!found) throw notFound()
+  return found.summary
+}
+
+/** What changed for the actor since a list cursor, or why that cannot be told. */
+export type Changes =
+  | { outcome: 'changes'; summaries: ConversationSummary[]; lost: string[] }
+  | { outcome: 'reset'; reason: 'epoch' | 'too_old' | 'access' }
+
+const mostChanges = 500
+
+/**
+ * Everything of the actor's lists that was written by a transaction the cursor had not seen. Transaction ids with the
+ * snapshot horizon, because sequences and timestamps become visible out of order and would skip rows (design §2.6).
+ */
+export async function changesSince(chat: Chat, actor: Actor, cursor: string): Promise<Changes> {
+  const [epoch, horizon] = decodeCursor(cursor, ['string', 'string'])
+  if (epoch !== chat.store.epoch) return { outcome: 'reset', reason: 'epoch' }
+  if (await accessChanged(chat.db, actor, horizon)) return { outcome: 'reset', reason: 'access' }
+  const touched = sql`c.id = any (array(
+    select id from conversation where workspace_id = ${actor.workspaceId} and changed_xid >= ${horizon}::xid8
+    union
+    select conversation_id from receipt where workspace_id = ${actor.workspaceId} and changed_xid >= ${horizon}::xid8
+      and person_id = ${actor.userId}))`
+  const found = await summarise(chat.db, actor, [visibleTo(actor), touched], mostChanges + 1)
+  if (found.length > mostChanges) return { outcome: 'reset', reason: 'too_old' }
+  const lost = await sql<{ id: string }>`
+    select c.id from conversation c
+    left join participant p on p.workspace_id = c.workspace_id and p.conversation_id = c.id and p.person_id = ${actor.userId}
+    where c.workspace_id = ${actor.workspaceId} and c.changed_xid >= ${horizon}::xid8
+      and (p.left_at is not null or (c.deleted_at is not null and (p.person_id is not null or ${worksIn(actor)})))
+      and not (c.deleted_at is null and ${worksIn(actor)})
+  `.execute(chat.db)
+  return {
+    outcome: 'changes',
+    summaries: found.map(({ summary }) => summary),
+    lost: lost.rows.map((row) => row.id),
+  }
+}
+
+/** Another role or other inboxes: the lists are different ones now, not changed ones. */
+async function accessChanged(db: Db, actor: Actor, horizon: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('person')
+    .select('id')
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('id', '=', actor.userId)
+    .where(sql<boolean>`changed_xid >= ${horizon}::xid8`)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** A position in all lists at once: everything committed before it is in what was read after it was taken. */
+export async function resumeCursor(chat: Pick<Chat, 'db' | 'store'>): Promise<string> {
+  const { rows } = await sql<{
+    horizon: string
+  }>`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`.execute(chat.db)
+  return cursorAt(chat, rows[0]?.horizon ?? '0')
+}
+
+export const cursorAt = (chat: Pick<Chat, 'store'>, horizon: string) =>
+  encodeCursor([chat.store.epoch, horizon])
+
+/** How many messages wait for the actor in conversations they take part in. */
+export async function countUnread(
+  chat: Chat,
+  actor: Actor,
+): Promise<{ messages: number; conversations: number }> {
+  const { rows } = await sql<{ messages: number; conversations: number }>`
+    select coalesce(sum(unread), 0)::int as messages, count(*) filter (where unread > 0)::int as conversations
+    from (
+      select ${unread(actor)} as unread
+      from participant p
+      join conversation c on c.workspace_id = p.workspace_id and c.id = p.conversation_id and c.deleted_at is null
+      left join receipt r on r.workspace_id = c.workspace_id and r.conversation_id = c.id and r.person_id = p.person_id
+      where p.workspace_id = ${actor.workspaceId} and p.person_id = ${actor.userId} and p.left_at is null
+    ) as counted`.execute(chat.db)
+  return rows[0] ?? { messages: 0, conversations: 0 }
+}
+
+/** The rule of `standingOf`, for sets: a conversation `c` that the actor may see. */
+function visibleTo(actor: Actor): RawBuilder<unknown> {
+  return sql`c.workspace_id = ${actor.workspaceId} and c.deleted_at is null and (${worksIn(actor)} or ${participates(actor)})`
+}
+
+function worksIn(actor: Actor): RawBuilder<unknown> {
+  if (isAdmin(actor)) return sql`true`
+  if (!isStaff(actor) || actor.inboxIds.length === 0) return sql`false`
+  return sql`c.inbox_id = any (${actor.inboxIds}::uuid[])`
+}
+
+/** As a list of ids first: that is what an index can find, while a correlated test would visit every conversation. */
+const participates = (actor: Actor) => sql`c.id = any (array(
+  select mine.conversation_id from participant mine
+  where mine.workspace_id = ${actor.workspaceId} and mine.person_id = ${actor.userId} and mine.left_at is null))`
+
+function filters(actor: Actor, input: InputOf<'conversation.list'>): RawBuilder<unknown>[] {
+  const conditions: RawBuilder<unknown>[] = []
+  if (input.view === 'mine') conditions.push(sql`c.assignee_id = ${actor.userId}`)
+  if (input.view === 'unassigned') conditions.push(sql`c.assignee_id is null and c.kind = 'support'`)
+  if (input.view === 'participating') conditions.push(participates(actor))
+  if (input.inboxId) conditions.push(sql`c.inbox_id = ${input.inboxId}`)
+  if (input.status === 'active') conditions.push(sql`c.status not in ('closed', 'archived')`)
+  else if (input.status) conditions.push(sql`c.status = ${input.status}`)
+  if (input.contactId) {
+    conditions.push(sql`exists (select 1 from participant q where q.workspace_id = c.workspace_id
+      and q.conversation_id = c.id and q.person_id = ${input.contactId} and q.left_at is null)`)
+  }
+  return conditions
+}
+
+/**
+ * Messages by others above the read mark, less those read out of order: a subtraction of ordinals, so that five
+ * thousand unread cost what five do. Needs `c` and `r` (the actor's receipt, or nothing) in scope.
+ */
+function unread(actor: Actor): RawBuilder<number> {
+  const notes = isStaff(actor)
+  const total = notes ? sql`c.message_count + c.note_count` : sql`c.message_count`
+  const ordinal = notes ? sql`m.ordinal + m.note_ordinal` : sql`m.ordinal`
+  const countable = notes ? sql`m.kind <> 'system'` : sql`m.kind <> 'system' and m.visibility = 'everyone'`
+  const above = sql`m.workspace_id = c.workspace_id and m.conversation_id = c.id and m.seq > coalesce(r.read_seq, 0)`
+  return sql<number>`(
+    ${total}
+    - coalesce((select ${ordinal} from message m where m.workspace_id = c.workspace_id and m.conversation_id = c.id
+        and m.seq <= r.read_seq order by m.seq desc limit 1), 0)
+    - (select count(*) from message m where ${above} and m.sender_id = ${actor.userId} and ${countable})
+    - (select count(*) from message m where ${above} and m.retracted_at is not null
+        and m.sender_id is distinct from ${actor.userId} and ${countable})
+    - (select count(*) from receipt_range x join message m on m.workspace_id = x.workspace_id
+        and m.conversation_id = x.conversation_id and m.seq > x.from_seq and m.seq <= x.to_seq
+        where x.workspace_id = c.workspace_id and x.conversation_id = c.id and x.person_id = ${actor.userId}
+          and x.kind = 'read' and x.to_seq > r.read_seq and m.seq > r.read_seq and ${countable}
+          and m.retracted_at is null and m.sender_id is distinct from ${actor.userId})
+  )::int`
+}
+
+type SummaryRow = ConversationRow & {
+  unread: number
+  exact_updated_at: string
+  participants: ConversationSummary['participants']
+  last: MessageRow | null
+  receipt: Receipt | null
+}
+
+/** One statement for a page of conversations: participants, last visible line, receipt and unread of each. */
+async function summarise(
+  db: Db,
+  actor: Actor,
+  conditions: RawBuilder<unknown>[],
+  limit: number,
+): Promise<{ summary: ConversationSummary; exactUpdatedAt: string }[]> {
+  const seen = isStaff(actor) ? sql`true` : sql`m.visibility = 'everyone'`
+  const { rows } = await sql<SummaryRow>`
+    with page as materialized (
+      select c.* from conversation c where ${sql.join(conditions, sql` and `)}
+      order by c.updated_at desc, c.id desc limit ${limit}
+    )
+    select c.*, c.updated_at::text as exact_updated_at, ${unread(actor)} as unread,
+      (select to_jsonb(m) from message m where m.workspace_id = c.workspace_id and m.conversation_id = c.id and ${seen}
+        order by m.seq desc limit 1) as last,
+      ${receiptOf('r', 'c')} as receipt,
+      (select coalesce(jsonb_agg(jsonb_build_object('userId', q.person_id, 'name', s.name, 'avatarUrl', s.avatar_url,
+          'role', q.role, 'joinedAt', ${instant('q.joined_at')}, 'leftAt', null) order by q.joined_at, q.person_id), '[]')
+        from (select * from participant q where q.workspace_id = c.workspace_id and q.conversation_id = c.id
+          and q.left_at is null order by q.joined_at, q.person_id limit 20) q
+        join person s on s.workspace_id = q.workspace_id and s.id = q.person_id) as participants
+    from page c
+    left join receipt r on r.workspace_id = c.workspace_id and r.conversation_id = c.id and r.person_id = ${actor.userId}
+    order by c.updated_at desc, c.id desc`.execute(db)
+  const lasts = rows.flatMap((row) => (row.last ? [withInstants(row.last)] : []))
+  const messages = new Map(
+    (await viewMessages(db, lasts)).map((message) => [message.conversationId, message]),
+  )
+  return rows.map((row) => ({
+    exactUpdatedAt: row.exact_updated_at,
+    summary: {
+      conversation: viewConversation(row),
+      participants: row.participants,
+      lastMessage: messages.get(row.id) ?? null,
+      unread: row.unread,
+      receipt: row.receipt,
+    },
+  }))
+}
+
+export function viewConversation(row: ConversationRow): Conversation {
+  return {
+    id: row.id,
+    kind: row.kind,
+    inboxId: row.inbox_id,
+    topic: row.topic,
+    status: row.status,
+    subject: row.subject,
+    priority: row.priority,
+    metadata: row.metadata,
+    assigneeId: row.assignee_id,
+    createdBy: row.created_by,
+    grantRequired: row.grant_required,
+    lastSeq: row.last_seq,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    closedAt: row.closed_at,
+  }
+}
+
+/** A receipt as JSON, with the ranges read out of order; null when there is none. */
+export function receiptOf(receipt: string, conversation: string): RawBuilder<Receipt | null> {
+  const r = sql.raw(receipt)
+  const c = sql.raw(conversation)
+  return sql<Receipt | null>`case when ${r}.person_id is null then null else jsonb_build_object(
+    'userId', ${r}.person_id, 'delivered', ${r}.delivered_seq, 'read', ${r}.read_seq,
+    'deliveredAt', ${instant(`${receipt}.delivered_at`)}, 'readAt', ${instant(`${receipt}.read_at`)},
+    'allReadAt', ${instant(`${receipt}.all_read_at`)},
+    'readBeyond', (select coalesce(jsonb_agg(jsonb_build_array(x.from_seq + 1, x.to_seq) order by x.to_seq), '[]')
+      from receipt_range x where x.workspace_id = ${c}.workspace_id
+        and x.conversation_id = ${receipt === conversation ? sql`${c}.conversation_id` : sql`${c}.id`}
+        and x.person_id = ${r}.person_id and x.kind = 'read' and x.to_seq > ${r}.read_seq)) end`
+}
+
+/** An instant inside JSON, in the form that the driver gives everywhere else. */
+const instant = (column: string) =>
+  sql`to_char(${sql.raw(column)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+
+/** A row that came as JSON carries instants as PostgreSQL writes them there. */
+function withInstants(row: MessageRow): MessageRow {
+  const plain = (at: string) => new Date(at).toISOString()
+  return {
+    ...row,
+    created_at: plain(row.created_at),
+    edited_at: row.edited_at && plain(row.edited_at),
+    retracted_at: row.retracted_at && plain(row.retracted_at),
+  }
+}

@@ -1,0 +1,17 @@
+import type { InputOf } from '@parley/protocol'
+import { standingOf } from './access.ts'
+import type { Actor } from './actor.ts'
+import type { Chat } from './chat.ts'
+
+/** Tells who follows a conversation that the actor is typing, or has stopped. Nothing is stored. */
+export async function setTyping(chat: Chat, actor: Actor, { conversationId, typing }: InputOf<'typing.set'>): Promise<void> {
+  await standingOf(chat.db, actor, conversationId)
+  chat.announce({
+    type: 'typing',
+    workspaceId: actor.workspaceId,
+    conversationId,
+    userId: actor.userId,
+    name: actor.name,
+    typing,
+  })
+}

@@ -1,0 +1,143 @@
+import cors from '@fastify/cors'
+import helmet from '@fastify/helmet'
+import rateLimit from '@fastify/rate-limit'
+import { type OperationName, operationNames, operationOf, limits } from '@parley/protocol'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify'
+import { requireOrigin } from '../chat/origins.ts'
+import { Failure } from '../chat/failure.ts'
+import { authenticate } from '../chat/sessions.ts'
+import { errorBody } from '../errors.ts'
+import type { Parley } from '../parley.ts'
+import { callerOf } from '../realtime/caller.ts'
+import { streamRoutes } from '../realtime/streams.ts'
+import { parseJson } from '../validation.ts'
+import { fileRoutes } from './files.ts'
+import { pageRoutes } from './pages.ts'
+import { operationRoutes } from './routes.ts'
+import { statusRoutes } from './status.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    operation?: OperationName
+  }
+}
+
+/** The HTTP side of the server: our API, the realtime streams, status and pages. */
+export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
+  const app = Fastify({
+    loggerInstance: parley.log,
+    disableRequestLogging: true,
+    trustProxy: parley.chat.config.trustProxy,
+    bodyLimit: limits.jsonBodyBytes,
+    requestTimeout: 60_000,
+    connectionTimeout: 0,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 600 },
+  }) as unknown as FastifyInstance
+  readJsonOurselves(app)
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const failure = failureOf(error)
+    if (failure.status >= 500) request.log.error({ err: failure.cause ?? error, path: request.routeOptions.url }, 'request failed')
+    const { retryAfter } = failure.details
+    if (typeof retryAfter === 'number') reply.header('Retry-After', String(retryAfter))
+    return reply.code(failure.status).send({ error: errorBody(failure) })
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = methodsAt(request.url)
+    if (allowed.length === 0) return reply.code(404).send({ error: errorBody(new Failure('not_found')) })
+    return reply.code(405).header('Allow', allowed.join(', ')).send({ error: errorBody(new Failure('method_not_allowed')) })
+  })
+  // Tokens travel in headers that pages must set themselves, never in cookies: any page may ask, none is trusted for it.
+  await app.register(cors, { origin: '*', credentials: false, exposedHeaders: ['Retry-After'], maxAge: 600 })
+  await app.register(helmet, helmetOptions)
+  await app.register(rateLimit, {
+    global: false,
+    errorResponseBuilder: (_request, context) => new Failure('rate_limited', { retryAfter: Math.ceil(context.ttl / 1000) }),
+  })
+  app.addHook('onSend', async (request, reply) => {
+    if (request.url.startsWith('/api/') && !reply.hasHeader('Cache-Control')) reply.header('Cache-Control', 'no-store')
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const operation = request.routeOptions.config?.operation ?? 'other'
+    parley.metrics.requests.observe({ operation, status: String(reply.statusCode) }, reply.elapsedTime / 1000)
+    request.log.debug({ method: request.method, path: request.routeOptions.url, status: reply.statusCode }, 'answered')
+  })
+
+  const who = async (request: FastifyRequest) => {
+    const caller = callerOf(request.raw, parley.chat.config.trustProxy)
+    const actor = await authenticate(parley.chat, bearerOf(request), caller)
+    await requireOrigin(parley.chat, actor, caller)
+    return actor
+  }
+  operationRoutes(app, parley, who)
+  streamRoutes(app, parley, who)
+  await fileRoutes(app, parley.chat, who)
+  statusRoutes(app, parley)
+  await pageRoutes(app, parley)
+  return app
+}
+
+function bearerOf(request: FastifyRequest): string {
+  const header = request.headers.authorization ?? ''
+  if (!header.startsWith('Bearer ')) throw new Failure('unauthenticated')
+  return header.slice('Bearer '.length).trim()
+}
+
+/** One parser for REST and sockets, so that both refuse the same texts in the same words. */
+function readJsonOurselves(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body: Buffer, done) => {
+    try {
+      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
+      done(null, text === '' ? undefined : parseJson(text))
+    } catch (error) {
+      done(error instanceof Failure ? error : new Failure('malformed_json'))
+    }
+  })
+}
+
+function failureOf(error: FastifyError | Failure): Failure {
+  if (error instanceof Failure) return error
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' || error.statusCode === 413) return new Failure('too_large')
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' || error.statusCode === 415) return new Failure('unsupported_media_type')
+  if (isOutage(error)) return new Failure('unavailable', { retryAfter: 1 }, { cause: error })
+  if (error.statusCode && error.statusCode >= 400 && error.statusCode < 500) {
+    return new Failure('invalid_request', { field: '', message: 'The request cannot be read' })
+  }
+  return new Failure('internal', {}, { cause: error })
+}
+
+/** The store went away: PostgreSQL's class 57 and 08, or no connection to it. */
+const isOutage = (error: Error & { code?: string }) =>
+  /^(57P|08)/.test(error.code ?? '') ||
+  ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE'].includes(error.code ?? '') ||
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout/.test(error.message)
+
+const paths = operationNames.map((name) => {
+  const { method, path } = operationOf(name)
+  return { method, form: new RegExp(`^/api/v1${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`) }
+})
+
+function methodsAt(url: string): string[] {
+  const path = url.split('?')[0] ?? ''
+  return [...new Set(paths.filter(({ form }) => form.test(path)).map(({ method }) => method))]
+}
+
+const helmetOptions = {
+  contentSecurityPolicy: {
+    directives: {
+      defaultSrc: ["'self'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'", "'unsafe-inline'"],
+      imgSrc: ["'self'", 'data:', 'blob:', 'https:'],
+      mediaSrc: ["'self'", 'blob:'],
+      connectSrc: ["'self'", 'ws:', 'wss:'],
+      frameAncestors: ["'self'"],
+      upgradeInsecureRequests: null,
+    },
+  },
+  // The loader and the API are for pages of other origins.
+  crossOriginResourcePolicy: { policy: 'cross-origin' as const },
+  crossOriginEmbedderPolicy: false,
+  strictTransportSecurity: false,
+}

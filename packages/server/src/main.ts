@@ -1,0 +1,18 @@
+import { once } from 'node:events'
+import { readConfig } from './config.ts'
+import { startServer } from './app.ts'
+import { makeLog } from './log.ts'
+
+try {
+  const config = readConfig(process.env, process.argv.slice(2))
+  const log = makeLog(config.logLevel)
+  await using server = await startServer(config, log)
+  console.log(`Parley is at ${config.publicUrl ?? server.url}`)
+  if (server.setupUrl) console.log(`Make the first owner (this link works once): ${server.setupUrl}`)
+  if (server.demo) console.log(`Example workspace: sign in at /desk as ${server.demo.email} with ${server.demo.password}`)
+  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  log.info('stopping')
+} catch (error) {
+  console.error(`Parley cannot start: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+}

@@ -1,0 +1,347 @@
+import { randomUUIDv7 } from 'node:crypto'
+import {
+  type CloseReason,
+  type ControlFrame,
+  type Hello,
+  limits,
+  protocolVersion,
+  type Visibility,
+} from '@parley/protocol'
+import { standingOf } from '../chat/access.ts'
+import type { Actor } from '../chat/actor.ts'
+import { Failure } from '../chat/failure.ts'
+import { visiblePeople } from '../chat/acquaintance.ts'
+import { participatingIn } from '../chat/participants.ts'
+import { requireOrigin } from '../chat/origins.ts'
+import { changesSince, getConversation } from '../chat/summaries.ts'
+import { authenticate, type Caller } from '../chat/sessions.ts'
+import { errorBody } from '../errors.ts'
+import { isOperationName, performCommand } from '../operations.ts'
+import type { Parley, Peer } from '../parley.ts'
+import { readCommand, readFrame } from '../validation.ts'
+import { Frame } from './frame.ts'
+import type { Listener } from './hub.ts'
+
+/** What a transport gives a connection: a way to write, to know how much waits, and to end. */
+export type Wire = {
+  send(data: Buffer | string): void
+  /** Bytes given to `send` that have not left yet. */
+  queued(): number
+  /** Ends politely. */
+  close(reason: CloseReason): void
+  /** Ends at once, without trying to flush: a peer that does not read would keep its queue for ever. */
+  terminate(reason: CloseReason): void
+}
+
+type State =
+  | { name: 'greeting'; deadline: NodeJS.Timeout }
+  | { name: 'joining' }
+  | { name: 'live'; token: string; feed: boolean }
+  | { name: 'closed' }
+
+/**
+ * One peer on any realtime transport. It greets (hello, within a limit), joins (what it missed is read), lives (commands
+ * in, frames out) and closes. Everything out goes through `#send`, where the queue is bounded (promise G8).
+ */
+export class Connection implements Listener, Peer {
+  readonly id = randomUUIDv7()
+  readonly #parley: Parley
+  readonly #wire: Wire
+  readonly #caller: Caller
+  #state: State
+  #actor: Actor | undefined
+  #inFlight = 0
+  #heardAt = Date.now()
+  #sent = 0
+  #recheck: Promise<void> | undefined
+  #gained: Set<string> | undefined
+
+  constructor(parley: Parley, wire: Wire, caller: Caller) {
+    this.#parley = parley
+    this.#wire = wire
+    this.#caller = caller
+    const deadline = setTimeout(() => this.close('hello_timeout'), limits.helloMs)
+    this.#state = { name: 'greeting', deadline }
+    parley.peers.add(this)
+  }
+
+  get actor(): Actor {
+    if (!this.#actor) throw new Error('Nobody has said hello on this connection yet')
+    return this.#actor
+  }
+
+  get isLive(): boolean {
+    return this.#state.name === 'live'
+  }
+
+  /** True while somebody other than this user could not have opened it. */
+  belongsTo(actor: Actor): boolean {
+    return this.#actor?.userId === actor.userId && this.#actor.workspaceId === actor.workspaceId
+  }
+
+  /** A text frame from the peer. */
+  receive(text: string): void {
+    this.#heardAt = Date.now()
+    try {
+      const frame = readFrame(text)
+      if (frame.kind === 'hello') return this.#greet(frame.hello)
+      if (frame.kind === 'heartbeat') return
+      if (this.#state.name !== 'live') throw new Failure('unauthenticated')
+      this.#command(frame)
+    } catch (error) {
+      if (this.#state.name === 'greeting') this.close(error instanceof Failure && error.code === 'unauthenticated' ? 'unauthenticated' : 'protocol_error')
+      else this.#control({ type: 'reply', id: 0, ok: false, error: errorBody(error) })
+    }
+  }
+
+  /** The peer is there although it said nothing: a poll was asked for. */
+  touch(): void {
+    this.#heardAt = Date.now()
+  }
+
+  hear(frame: Frame): void {
+    this.#sent++
+    this.#send(frame.bytes)
+    if (frame.event.type === 'conversation.deleted') {
+      this.#tellLost(frame.event.conversationId, 'deleted')
+    }
+  }
+
+  async drained(): Promise<void> {
+    while (this.#state.name !== 'closed' && this.#wire.queued() > this.#parley.chat.config.outboxBytes / 4) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  /** The current row of a conversation that came into view; several at once are told together, in the next turn. */
+  gained(conversationId: string): void {
+    if (this.#gained) {
+      this.#gained.add(conversationId)
+      return
+    }
+    this.#gained = new Set([conversationId])
+    setImmediate(() => this.#tellGained())
+  }
+
+  /** Looks again at who this is and what they may see: a session may have ended, an inbox been taken away. */
+  recheck(): void {
+    this.#recheck ??= this.#lookAgain().finally(() => {
+      this.#recheck = undefined
+    })
+  }
+
+  /** Called by the heartbeat clock. `cursor` is the list position this node has told everybody up to. */
+  beat(cursor: string): void {
+    if (this.#state.name !== 'live') return
+    if (Date.now() - this.#heardAt > limits.deadPeerMs) return this.close('peer_silent')
+    this.#control({ type: 'heartbeat', cursor, sent: this.#sent })
+  }
+
+  /** Asks the peer to come back elsewhere: part of a graceful stop (promise G10). */
+  sayGoodbye(withinMs: number): void {
+    this.#control({ type: 'goodbye', reason: 'restarting', withinMs })
+  }
+
+  get isBusy(): boolean {
+    return this.#inFlight > 0
+  }
+
+  close(reason: CloseReason): void {
+    if (this.#state.name === 'closed') return
+    this.#leave()
+    this.#wire.close(reason)
+  }
+
+  /** The transport is gone already. */
+  closed(): void {
+    this.#leave()
+  }
+
+  #leave(): void {
+    if (this.#state.name === 'closed') return
+    if (this.#state.name === 'greeting') clearTimeout(this.#state.deadline)
+    this.#state = { name: 'closed' }
+    this.#parley.peers.delete(this)
+    if (!this.#actor) return
+    this.#parley.hub.detach(this)
+    this.#parley.presence.leave(this)
+  }
+
+  #greet(hello: Hello): void {
+    if (this.#state.name !== 'greeting') throw new Failure('invalid_request', { field: 'type', message: 'Hello comes once' })
+    clearTimeout(this.#state.deadline)
+    this.#state = { name: 'joining' }
+    this.#join(hello).catch((error: unknown) => {
+      if (error instanceof Failure) return this.close(closeReasonOf(error))
+      this.#parley.log.error({ err: error }, 'hello failed')
+      this.close('restarting')
+    })
+  }
+
+  async #join(hello: Hello): Promise<void> {
+    const { hub, chat, presence } = this.#parley
+    const actor = await authenticate(chat, hello.token, this.#caller)
+    await requireOrigin(chat, actor, this.#caller)
+    const feed = hello.feed ?? true
+    const participating = feed ? await participatingIn(chat, actor) : null
+    if (this.#state.name !== 'joining') return
+    this.#actor = actor
+    // Listening comes before reading what was missed, so that nothing falls between the two.
+    hub.attach(this, participating)
+    presence.arrive(this)
+    this.#state = { name: 'live', token: hello.token, feed }
+    this.#control({
+      type: 'welcome',
+      connectionId: this.id,
+      userId: actor.userId,
+      cursor: hello.cursor ?? this.#parley.sweep.cursor,
+      heartbeatMs: limits.heartbeatMs,
+      protocol: protocolVersion,
+    })
+    if (hello.cursor) await this.#resumeList(hello.cursor)
+    await Promise.all((hello.follow ?? []).map(({ conversationId, after }) => this.#follow(conversationId, after)))
+  }
+
+  async #resumeList(cursor: string): Promise<void> {
+    const changes = await this.#changes(cursor)
+    if (changes.outcome === 'reset') {
+      this.#control({ type: 'reset', conversationId: null, reason: changes.reason })
+      return
+    }
+    for (const summary of changes.summaries) this.hear(new Frame({ type: 'conversation.changed', summary }))
+    for (const conversationId of changes.lost) this.#tellLost(conversationId, 'left')
+  }
+
+  /** A cursor that we cannot read is one that we cannot resume. */
+  async #changes(cursor: string): ReturnType<typeof changesSince> {
+    try {
+      return await changesSince(this.#parley.chat, this.actor, cursor)
+    } catch (error) {
+      if (error instanceof Failure && error.code === 'invalid_cursor') return { outcome: 'reset', reason: 'epoch' }
+      throw error
+    }
+  }
+
+  /** Follows without a gap from a position, or says why that cannot be. */
+  async #follow(conversationId: string, after: number): Promise<void> {
+    let sees: Visibility
+    try {
+      sees = (await standingOf(this.#parley.chat.db, this.actor, conversationId)).sees
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      this.#tellLost(conversationId, 'revoked')
+      return
+    }
+    if (this.#state.name !== 'live') return
+    const conversation = { workspaceId: this.actor.workspaceId, id: conversationId }
+    const reached = await this.#parley.hub.follow(this, conversation, after, sees)
+    if (reached === 'ahead') this.#control({ type: 'reset', conversationId, reason: 'position_ahead' })
+    else if (reached !== null) this.#control({ type: 'caughtup', conversationId, seq: reached })
+  }
+
+  #command(frame: { id: number; type: string; input: Record<string, unknown> }): void {
+    if (this.#inFlight >= limits.commandsInFlight) {
+      this.#control({ type: 'reply', id: frame.id, ok: false, error: errorBody(new Failure('overloaded', { notApplied: true })) })
+      return
+    }
+    this.#inFlight++
+    this.#run(frame)
+      .then(
+        (result) => this.#control({ type: 'reply', id: frame.id, ok: true, ...(result !== undefined && { result }) }),
+        (error: unknown) => {
+          if (!(error instanceof Failure)) this.#parley.log.error({ err: error, command: frame.type }, 'command failed')
+          this.#control({ type: 'reply', id: frame.id, ok: false, error: errorBody(error) })
+        },
+      )
+      .finally(() => {
+        this.#inFlight--
+      })
+  }
+
+  #run({ type, input }: { type: string; input: Record<string, unknown> }): Promise<unknown> {
+    if (isOperationName(type)) return performCommand(this.#parley, type, this.actor, input)
+    return this.#ownCommand(type, input)
+  }
+
+  async #ownCommand(type: string, input: Record<string, unknown>): Promise<unknown> {
+    const command = readCommand(type, input)
+    switch (command.type) {
+      case 'conversation.follow': {
+        await standingOf(this.#parley.chat.db, this.actor, command.conversationId)
+        // The reply goes first; the log follows as frames of its own.
+        setImmediate(() => this.#follow(command.conversationId, command.after).catch(() => this.close('restarting')))
+        return
+      }
+      case 'conversation.unfollow':
+        return this.#parley.hub.unfollow(this, command.conversationId)
+      case 'presence.watch': {
+        const visible = await visiblePeople(this.#parley.chat, this.actor, command.userIds)
+        this.#parley.presence.watch(this, visible)
+        return { presence: visible.map((userId) => this.#parley.presence.of(userId)) }
+      }
+    }
+  }
+
+  async #lookAgain(): Promise<void> {
+    if (this.#state.name !== 'live') return
+    const { hub, chat } = this.#parley
+    try {
+      const actor = await authenticate(chat, this.#state.token, this.#caller, { established: true })
+      const participating = this.#state.feed ? await participatingIn(chat, actor) : null
+      if (this.#state.name !== 'live') return
+      this.#actor = actor
+      hub.reattach(this, participating)
+      for (const conversationId of hub.followed(this)) await this.#dropIfLost(conversationId)
+    } catch (error) {
+      this.close(error instanceof Failure ? 'revoked' : 'restarting')
+    }
+  }
+
+  async #dropIfLost(conversationId: string): Promise<void> {
+    try {
+      await standingOf(this.#parley.chat.db, this.actor, conversationId)
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      this.#parley.hub.unfollow(this, conversationId)
+      this.#tellLost(conversationId, 'revoked')
+    }
+  }
+
+  async #tellGained(): Promise<void> {
+    const gained = this.#gained ?? []
+    this.#gained = undefined
+    for (const conversationId of gained) {
+      if (this.#state.name !== 'live') return
+      try {
+        const summary = await getConversation(this.#parley.chat, this.actor, { conversationId })
+        this.hear(new Frame({ type: 'conversation.changed', summary }))
+      } catch (error) {
+        // Gone again before we looked; or the store is away, and the sweep will find it.
+        if (!(error instanceof Failure)) this.#parley.log.warn({ err: error }, 'could not tell a new conversation')
+      }
+    }
+  }
+
+  #tellLost(conversationId: string, reason: 'left' | 'revoked' | 'deleted'): void {
+    this.hear(new Frame({ type: 'conversation.lost', conversationId, reason }))
+  }
+
+  #control(frame: ControlFrame): void {
+    this.#send(JSON.stringify(frame))
+  }
+
+  #send(data: Buffer | string): void {
+    if (this.#state.name === 'closed') return
+    this.#wire.send(data)
+    if (this.#wire.queued() <= this.#parley.chat.config.outboxBytes) return
+    this.#leave()
+    this.#parley.metrics.slowReaders.inc()
+    this.#wire.terminate('slow_reader')
+  }
+}
+
+function closeReasonOf(failure: Failure): CloseReason {
+  if (failure.code === 'token_expired') return 'token_expired'
+  if (failure.code === 'origin_refused') return 'origin_refused'
+  return failure.retry ? 'restarting' : 'unauthenticated'
+}

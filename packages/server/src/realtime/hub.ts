@@ -1,0 +1,234 @@
+import type { LogEvent, Receipt, Visibility } from '@parley/protocol'
+import { type Actor, isAdmin, isStaff } from '../chat/actor.ts'
+import type { Announcement, LoggedEntry } from '../chat/chat.ts'
+import { Frame } from './frame.ts'
+import { Index } from './index-of.ts'
+import { Tail } from './tail.ts'
+
+/** Somebody who listens on this node: a connection of ours, or a dialect's socket. */
+export type Listener = {
+  readonly actor: Actor
+  /** Takes a frame; must not throw and must not wait. */
+  hear(frame: Frame): void
+  /** Resolves when frames heard so far have mostly left, so that a long catch-up does not pile up. */
+  drained(): Promise<void>
+  /** What this person may do has changed: look again. */
+  recheck(): void
+  /** A conversation came into this listener's lists. */
+  gained(conversationId: string): void
+}
+
+/** Where the hub reads what it was not told. */
+export type LogReader = (
+  conversation: { workspaceId: string; id: string },
+  after: number,
+  limit: number,
+) => Promise<{ entries: LoggedEntry[]; upTo: number; lastSeq: number }>
+
+/**
+ * Who on this node hears what. Two kinds of interest: a *feed* hears the log of every conversation in somebody's
+ * lists as it happens; a *follow* hears one conversation from a position, without a gap, and its receipts and typing.
+ * All of it starts from announcements, which are hints; see `Tail` for how a lost one is found.
+ */
+export class Hub {
+  readonly #read: LogReader
+  readonly #tails = new Map<string, Tail>()
+  readonly #byUser = new Index<Listener>()
+  readonly #feedByConversation = new Index<Listener>()
+  readonly #feedByInbox = new Index<Listener>()
+  readonly #feedByWorkspace = new Index<Listener>()
+  readonly #participating = new Map<Listener, Set<string>>()
+  readonly #following = new Map<Listener, Set<string>>()
+
+  constructor(read: LogReader) {
+    this.#read = read
+  }
+
+  /** Begins to listen. `participating` are the conversations of the person; null for no feed. */
+  attach(listener: Listener, participating: readonly string[] | null): void {
+    this.#byUser.add(listener.actor.userId, listener)
+    if (participating) this.#openFeed(listener, participating)
+  }
+
+  detach(listener: Listener): void {
+    this.#byUser.remove(listener.actor.userId, listener)
+    this.#closeFeed(listener)
+    for (const id of this.followed(listener)) this.unfollow(listener, id)
+  }
+
+  /** The person's role, inboxes or participation changed; whoever follows what they lost stops hearing it. */
+  reattach(listener: Listener, participating: readonly string[] | null): void {
+    if (participating) {
+      this.#closeFeed(listener)
+      this.#openFeed(listener, participating)
+    }
+  }
+
+  /**
+   * Follows a conversation from a position; the caller has checked that the listener may. Resolves with the position
+   * reached when the listener is live, `ahead` when the log is shorter than the position, null if it was ended.
+   */
+  async follow(
+    listener: Listener,
+    conversation: { workspaceId: string; id: string },
+    after: number,
+    sees: Visibility,
+  ): Promise<number | 'ahead' | null> {
+    const following = this.#following.get(listener) ?? new Set()
+    this.#following.set(listener, following.add(conversation.id))
+    return this.#tailOf(conversation).follow(listener, after, sees)
+  }
+
+  unfollow(listener: Listener, conversationId: string): void {
+    const following = this.#following.get(listener)
+    if (following?.delete(conversationId) && following.size === 0) this.#following.delete(listener)
+    const tail = this.#tails.get(conversationId)
+    if (tail?.unfollow(listener)) this.#forgetIfIdle(tail)
+  }
+
+  /** The conversations that a listener follows. */
+  followed(listener: Listener): string[] {
+    return [...(this.#following.get(listener) ?? [])]
+  }
+
+  listenersOf(userId: string): ReadonlySet<Listener> {
+    return this.#byUser.get(userId)
+  }
+
+  /** Workspaces that somebody on this node listens to. */
+  workspaces(): string[] {
+    const found = new Set<string>()
+    for (const listener of this.#byUser.members()) found.add(listener.actor.workspaceId)
+    return [...found]
+  }
+
+  hear(announcement: Announcement): void {
+    switch (announcement.type) {
+      case 'logged':
+        return this.#logged(announcement)
+      case 'receipt':
+        return this.#receipt(announcement.conversationId, announcement.receipt)
+      case 'access':
+        for (const userId of announcement.userIds) {
+          for (const listener of this.#byUser.get(userId)) listener.recheck()
+        }
+        return
+      case 'typing': {
+        const { conversationId, userId, name, typing } = announcement
+        const frame = new Frame({ type: 'typing.changed', conversationId, userId, name, typing })
+        this.#tails.get(conversationId)?.tellFollowers(frame, (listener) => listener.actor.userId !== userId)
+        return
+      }
+    }
+  }
+
+  /** The sweep found that a conversation has reached a position. True if nobody here was told how. */
+  reached(conversation: { workspaceId: string; id: string; inboxId: string | null }, seq: number): void {
+    const tail = this.#tails.get(conversation.id)
+    if (tail?.isKnown) return tail.reach(seq)
+    for (const listener of this.#feedsOf(conversation)) listener.gained(conversation.id)
+    tail?.reach(seq)
+  }
+
+  /** The sweep found marks; tells followers those they have not heard. */
+  marked(conversationId: string, userId: string, delivered: number, read: number): boolean {
+    return this.#tails.get(conversationId)?.isNewMark(userId, delivered, read) ?? false
+  }
+
+  #logged(announcement: Extract<Announcement, { type: 'logged' }>): void {
+    const { entries = [], seq } = announcement
+    const conversation = { workspaceId: announcement.workspaceId, id: announcement.conversationId }
+    for (const { event } of entries) this.#admitted(conversation.id, event)
+    const feeds = this.#feedsOf({ ...conversation, inboxId: announcement.inboxId })
+    if (feeds.size === 0 && !this.#tails.has(conversation.id)) return
+    const tail = this.#tailOf(conversation)
+    tail.inboxId = announcement.inboxId
+    if (entries.length > 0) tail.take(entries)
+    else tail.reach(seq)
+  }
+
+  #receipt(conversationId: string, receipt: Receipt): void {
+    const frame = new Frame({ type: 'receipt.moved', conversationId, receipt })
+    const tail = this.#tails.get(conversationId)
+    tail?.isNewMark(receipt.userId, receipt.delivered, receipt.read)
+    tail?.tellFollowers(frame, () => true)
+    // One's own other tabs mend their unread counts, whether or not they have the conversation open.
+    for (const own of this.#byUser.get(receipt.userId)) if (!tail?.has(own)) own.hear(frame)
+  }
+
+  /** Joining opens the conversation to the feeds of the one who joined, before the entry itself is told. */
+  #admitted(conversationId: string, event: LogEvent): void {
+    if (event.type !== 'participant.joined') return
+    for (const listener of this.#byUser.get(event.participant.userId)) {
+      const participating = this.#participating.get(listener)
+      if (!participating || participating.has(conversationId)) continue
+      participating.add(conversationId)
+      this.#feedByConversation.add(conversationId, listener)
+      listener.gained(conversationId)
+    }
+  }
+
+  /** Leaving closes it again, after the entry was told; the team goes on seeing what its inbox shows. */
+  #expelled(conversationId: string, event: LogEvent): void {
+    const gone =
+      event.type === 'participant.left'
+        ? [...this.#byUser.get(event.userId)]
+        : event.type === 'conversation.deleted'
+          ? [...this.#feedByConversation.get(conversationId)]
+          : []
+    for (const listener of gone) {
+      this.#participating.get(listener)?.delete(conversationId)
+      this.#feedByConversation.remove(conversationId, listener)
+      listener.recheck()
+    }
+  }
+
+  #tailOf(conversation: { workspaceId: string; id: string }): Tail {
+    const known = this.#tails.get(conversation.id)
+    if (known) return known
+    const tail = new Tail(conversation, this.#read, {
+      audience: () => this.#feedsOf({ ...conversation, inboxId: tail.inboxId }),
+      told: (event) => {
+        this.#expelled(conversation.id, event)
+        if (event.type === 'conversation.created') {
+          for (const listener of this.#feedsOf({ ...conversation, inboxId: tail.inboxId })) listener.gained(conversation.id)
+        }
+      },
+    })
+    this.#tails.set(conversation.id, tail)
+    return tail
+  }
+
+  /** Called by the sweep: tails that nobody follows and nothing has happened in are forgotten. */
+  tidy(olderThanMs: number): void {
+    for (const tail of this.#tails.values()) if (tail.isIdle(olderThanMs)) this.#tails.delete(tail.conversation.id)
+  }
+
+  #forgetIfIdle(tail: Tail): void {
+    if (tail.isIdle(60_000)) this.#tails.delete(tail.conversation.id)
+  }
+
+  #feedsOf(conversation: { workspaceId: string; id: string; inboxId: string | null }): Set<Listener> {
+    const feeds = new Set(this.#feedByConversation.get(conversation.id))
+    for (const listener of this.#feedByWorkspace.get(conversation.workspaceId)) feeds.add(listener)
+    if (conversation.inboxId) {
+      for (const listener of this.#feedByInbox.get(conversation.inboxId)) feeds.add(listener)
+    }
+    return feeds
+  }
+
+  #openFeed(listener: Listener, participating: readonly string[]): void {
+    const { actor } = listener
+    this.#participating.set(listener, new Set(participating))
+    for (const id of participating) this.#feedByConversation.add(id, listener)
+    if (isAdmin(actor)) this.#feedByWorkspace.add(actor.workspaceId, listener)
+    else if (isStaff(actor)) for (const id of actor.inboxIds) this.#feedByInbox.add(id, listener)
+  }
+
+  #closeFeed(listener: Listener): void {
+    for (const id of this.#participating.get(listener) ?? []) this.#feedByConversation.remove(id, listener)
+    this.#participating.delete(listener)
+    this.#feedByWorkspace.remove(listener.actor.workspaceId, listener)
+    this.#feedByInbox.removeEverywhere(listener)
+  }
+}

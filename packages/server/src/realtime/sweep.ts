@@ -1,0 +1,101 @@
+import { sql } from 'kysely'
+import type { Chat } from '../chat/chat.ts'
+import { receiptsOf } from '../chat/receipts.ts'
+import { cursorAt } from '../chat/summaries.ts'
+import type { Hub } from './hub.ts'
+
+const everyMs = 2_000
+
+/**
+ * Finds the hint that got lost. Every two seconds it asks the store, for the workspaces that somebody here listens to,
+ * what was written by transactions that the last look had not seen, and hands it to the hub, which knows what it has
+ * told. It also knows how far everybody has been told: that is the cursor in heartbeats.
+ */
+export class Sweep {
+  readonly #chat: Chat
+  readonly #hub: Hub
+  readonly #onError: (error: unknown) => void
+  #horizon = '0'
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(chat: Chat, hub: Hub, onError: (error: unknown) => void) {
+    this.#chat = chat
+    this.#hub = hub
+    this.#onError = onError
+  }
+
+  /** The list position up to which every listener on this node has been told. */
+  get cursor(): string {
+    return cursorAt(this.#chat, this.#horizon)
+  }
+
+  async start(): Promise<void> {
+    const { rows } = await sql<{ horizon: string }>`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`.execute(this.#chat.db)
+    this.#horizon = rows[0]?.horizon ?? '0'
+    this.#next()
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+
+  /** One look. Public so that a test can ask for it. */
+  async look(): Promise<void> {
+    const workspaces = this.#hub.workspaces()
+    const since = this.#horizon
+    const { rows } = await sql<{ horizon: string }>`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`.execute(this.#chat.db)
+    if (workspaces.length > 0) {
+      await this.#conversations(workspaces, since)
+      await this.#receipts(workspaces, since)
+      await this.#people(workspaces, since)
+    }
+    this.#hub.tidy(60_000)
+    this.#horizon = rows[0]?.horizon ?? since
+  }
+
+  #next(): void {
+    this.#timer = setTimeout(async () => {
+      await this.look().catch(this.#onError)
+      this.#next()
+    }, everyMs)
+  }
+
+  async #conversations(workspaces: string[], since: string): Promise<void> {
+    const rows = await this.#chat.db
+      .selectFrom('conversation')
+      .select(['workspace_id', 'id', 'inbox_id', 'last_seq'])
+      .where('workspace_id', 'in', workspaces)
+      .where(sql<boolean>`changed_xid >= ${since}::xid8`)
+      .execute()
+    for (const row of rows) {
+      this.#hub.reached({ workspaceId: row.workspace_id, id: row.id, inboxId: row.inbox_id }, row.last_seq)
+    }
+  }
+
+  async #receipts(workspaces: string[], since: string): Promise<void> {
+    const rows = await this.#chat.db
+      .selectFrom('receipt')
+      .select(['workspace_id', 'conversation_id', 'person_id', 'delivered_seq', 'read_seq'])
+      .where('workspace_id', 'in', workspaces)
+      .where(sql<boolean>`changed_xid >= ${since}::xid8`)
+      .execute()
+    for (const row of rows) {
+      if (!this.#hub.marked(row.conversation_id, row.person_id, row.delivered_seq, row.read_seq)) continue
+      const [receipt] = await receiptsOf(this.#chat.db, row.workspace_id, row.conversation_id, row.person_id)
+      if (!receipt) continue
+      this.#hub.hear({ type: 'receipt', workspaceId: row.workspace_id, conversationId: row.conversation_id, receipt })
+    }
+  }
+
+  /** Roles, sessions, memberships and grants: whoever listens here looks again at what they may do (promise G20). */
+  async #people(workspaces: string[], since: string): Promise<void> {
+    const { rows } = await sql<{ workspace_id: string; person_id: string }>`
+      select workspace_id, id as person_id from person
+        where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8
+      union select workspace_id, person_id from session
+        where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8
+      union select workspace_id, person_id from participant
+        where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8`.execute(this.#chat.db)
+    for (const row of rows) this.#hub.hear({ type: 'access', workspaceId: row.workspace_id, userIds: [row.person_id] })
+  }
+}

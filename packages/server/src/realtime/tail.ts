@@ -1,0 +1,168 @@
+import type { LogEvent, Visibility } from '@parley/protocol'
+import { isStaff } from '../chat/actor.ts'
+import type { LoggedEntry } from '../chat/chat.ts'
+import { Frame } from './frame.ts'
+import type { Listener, LogReader } from './hub.ts'
+
+/** One listener's interest in one conversation. `live` ones hear entries as they come; others are reading the log. */
+type Follower = { position: number; sees: Visibility; state: 'reading' | 'live' }
+
+const pageSize = 200
+
+/**
+ * The end of one conversation's log as this node has told it, and who hears it.
+ *
+ * Entries arrive in announcements, perhaps twice, perhaps with one missing. Only the next number passes; a smaller one
+ * was told before, a larger one means that something was not announced, and the log is read from where the tail
+ * stands. A follower has a position of its own, since it begins by reading while others are already live: it joins
+ * them in the same turn of the loop in which it has read as far as has been told.
+ */
+export class Tail {
+  readonly conversation: { workspaceId: string; id: string }
+  inboxId: string | null = null
+  readonly #read: LogReader
+  readonly #surroundings: { audience(): Set<Listener>; told(event: LogEvent): void }
+  readonly #followers = new Map<Listener, Follower>()
+  readonly #marks = new Map<string, string>()
+  /** The last number told; unknown until the first announcement. */
+  #seq: number | undefined
+  #target = 0
+  #reading = false
+  #touchedAt = Date.now()
+
+  constructor(
+    conversation: { workspaceId: string; id: string },
+    read: LogReader,
+    surroundings: { audience(): Set<Listener>; told(event: LogEvent): void },
+  ) {
+    this.conversation = conversation
+    this.#read = read
+    this.#surroundings = surroundings
+  }
+
+  get isKnown(): boolean {
+    return this.#seq !== undefined
+  }
+
+  has(listener: Listener): boolean {
+    return this.#followers.has(listener)
+  }
+
+  isIdle(olderThanMs: number): boolean {
+    return this.#followers.size === 0 && !this.#reading && Date.now() - this.#touchedAt > olderThanMs
+  }
+
+  async follow(listener: Listener, after: number, sees: Visibility): Promise<number | 'ahead' | null> {
+    const follower: Follower = { position: after, sees, state: 'reading' }
+    this.#followers.set(listener, follower)
+    return this.#catchUp(listener, follower)
+  }
+
+  unfollow(listener: Listener): boolean {
+    return this.#followers.delete(listener)
+  }
+
+  /** Entries in order, straight from the transaction that wrote them. */
+  take(entries: readonly LoggedEntry[]): void {
+    this.#touchedAt = Date.now()
+    const first = entries[0]?.event.seq
+    if (first === undefined) return
+    this.#seq ??= first - 1
+    for (const entry of entries) {
+      const { seq } = entry.event
+      if (seq <= this.#seq) continue
+      if (seq > this.#seq + 1) return this.reach(seq)
+      this.#tell(entry)
+    }
+  }
+
+  /** Something was written up to this number; reads whatever was not announced. */
+  reach(seq: number): void {
+    this.#touchedAt = Date.now()
+    this.#target = Math.max(this.#target, seq)
+    if (this.#reading) return
+    if (this.#seq === undefined) {
+      // Nobody here was told anything before: followers read for themselves, feeds are told the row of the list.
+      this.#wakeFollowers()
+      return
+    }
+    if (this.#target <= this.#seq) return
+    this.#reading = true
+    this.#readMissing().finally(() => {
+      this.#reading = false
+    })
+  }
+
+  tellFollowers(frame: Frame, to: (listener: Listener) => boolean): void {
+    for (const listener of this.#followers.keys()) if (to(listener)) listener.hear(frame)
+  }
+
+  /** Notes what was told of somebody's marks. False if it was that already. */
+  isNewMark(userId: string, delivered: number, read: number): boolean {
+    const mark = `${delivered}:${read}`
+    if (this.#marks.get(userId) === mark) return false
+    this.#marks.set(userId, mark)
+    return true
+  }
+
+  #tell(entry: LoggedEntry): void {
+    const frame = new Frame(entry.event)
+    const { seq } = entry.event
+    this.#seq = seq
+    for (const [listener, follower] of this.#followers) {
+      if (follower.state !== 'live' || seq <= follower.position) continue
+      if (seq > follower.position + 1) {
+        follower.state = 'reading'
+        this.#catchUp(listener, follower).catch(() => this.#followers.delete(listener))
+        continue
+      }
+      follower.position = seq
+      if (entry.visibility === 'everyone' || follower.sees === 'agents') listener.hear(frame)
+    }
+    for (const listener of this.#surroundings.audience()) {
+      if (this.#followers.has(listener)) continue
+      if (entry.visibility === 'everyone' || isStaff(listener.actor)) listener.hear(frame)
+    }
+    this.#surroundings.told(entry.event)
+  }
+
+  async #readMissing(): Promise<void> {
+    while (this.#seq !== undefined && this.#target > this.#seq) {
+      const { entries, lastSeq } = await this.#read(this.conversation, this.#seq, pageSize)
+      for (const entry of entries) if (entry.event.seq === this.#seq + 1) this.#tell(entry)
+      // A target beyond the log is a hint about a transaction that never came to be, or a restored store.
+      this.#target = Math.min(this.#target, Math.max(lastSeq, this.#seq))
+    }
+  }
+
+  #wakeFollowers(): void {
+    for (const [listener, follower] of this.#followers) {
+      if (follower.state !== 'live' || follower.position >= this.#target) continue
+      follower.state = 'reading'
+      this.#catchUp(listener, follower).catch(() => this.#followers.delete(listener))
+    }
+  }
+
+  async #catchUp(listener: Listener, follower: Follower): Promise<number | 'ahead' | null> {
+    for (;;) {
+      const target = this.#target
+      const page = await this.#read(this.conversation, follower.position, pageSize)
+      if (this.#followers.get(listener) !== follower) return null
+      if (follower.position > page.lastSeq) {
+        this.#followers.delete(listener)
+        return 'ahead'
+      }
+      for (const { event, visibility } of page.entries) {
+        if (visibility === 'everyone' || follower.sees === 'agents') listener.hear(new Frame(event))
+      }
+      follower.position = page.upTo
+      // The log was read to its end: a target beyond it, set before that, was a hint about nothing.
+      if (page.upTo >= page.lastSeq && this.#target === target) this.#target = Math.min(target, page.lastSeq)
+      if (page.upTo >= page.lastSeq && page.upTo >= Math.max(this.#seq ?? 0, this.#target)) {
+        follower.state = 'live'
+        return follower.position
+      }
+      await listener.drained()
+    }
+  }
+}

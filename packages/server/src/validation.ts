@@ -1,0 +1,132 @@
+import {
+  Beat,
+  connectionCommands,
+  type ErrorCode,
+  findTextFault,
+  Hello,
+  limits,
+  type Operation,
+  type OperationName,
+  operationNames,
+  operationOf,
+  operations,
+} from '@parley/protocol'
+import { type TProperties, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { Failure } from './chat/failure.ts'
+
+type Checker = { Check(value: unknown): boolean; Errors(value: unknown): { instancePath: string; keyword: string; message: string; params: object }[] }
+type Part = 'params' | 'query' | 'body'
+
+const strict = (properties: TProperties): Checker => Compile(Type.Object(properties, { additionalProperties: false }))
+
+/** Compiled once, at start: each part of each operation, and all parts together for the realtime form. */
+const checkers = new Map(
+  operationNames.map((name) => {
+    const { params = {}, query = {}, body = {} }: Operation = operations[name]
+    return [
+      name,
+      { params: strict(params), query: strict(query), body: strict(body), realtime: strict({ ...params, ...query, ...body }) },
+    ]
+  }),
+)
+
+const helloChecker: Checker = Compile(Hello)
+const beatChecker: Checker = Compile(Beat)
+const commandCheckers = new Map(
+  Object.entries(connectionCommands).map(([name, { input }]): [string, Checker] => [name, Compile(input)]),
+)
+
+/** Refuses what the schema of one part does not allow. Numbers and booleans of a query are read from their text. */
+export function checkPart(name: OperationName, part: Part, value: unknown): Record<string, unknown> {
+  const given = part === 'query' ? decodeQuery(operationOf(name).query ?? {}, value) : (value ?? {})
+  refuseBadText(given)
+  return check(checkers.get(name)?.[part], given)
+}
+
+/** The whole input of an operation, as a realtime command brings it. */
+export function checkCommand(name: OperationName, input: Record<string, unknown>): Record<string, unknown> {
+  return check(checkers.get(name)?.realtime, input)
+}
+
+/** What a realtime peer may say: hello, its half of the heartbeat, or a command with a number of its own. */
+export type ClientFrame =
+  | { kind: 'hello'; hello: Hello }
+  | { kind: 'heartbeat' }
+  | { kind: 'command'; id: number; type: string; input: Record<string, unknown> }
+
+/** Reads a frame: valid JSON of clean text, and one of the three kinds. */
+export function readFrame(text: string): ClientFrame {
+  const frame = parseJson(text)
+  if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) {
+    throw new Failure('invalid_request', { field: '', message: 'A frame is a JSON object' })
+  }
+  refuseBadText(frame)
+  const { type, id, ...input } = frame as Record<string, unknown>
+  if (type === 'hello') return { kind: 'hello', hello: check(helloChecker, frame) as Hello }
+  if (type === 'heartbeat') {
+    check(beatChecker, frame)
+    return { kind: 'heartbeat' }
+  }
+  if (typeof type !== 'string') throw new Failure('invalid_request', { field: 'type', message: 'Name a command' })
+  if (!Number.isSafeInteger(id) || Number(id) < 1) {
+    throw new Failure('invalid_request', { field: 'id', message: 'Give each command a number of its own, from 1' })
+  }
+  return { kind: 'command', type, id: Number(id), input }
+}
+
+type ConnectionCommand =
+  | { type: 'conversation.follow'; conversationId: string; after: number }
+  | { type: 'conversation.unfollow'; conversationId: string }
+  | { type: 'presence.watch'; userIds: string[] }
+
+/** A command about the connection itself. */
+export function readCommand(type: string, input: Record<string, unknown>): ConnectionCommand {
+  const checker = commandCheckers.get(type)
+  if (!checker) throw new Failure('unknown_operation')
+  return { type, ...check(checker, input) } as ConnectionCommand
+}
+
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Failure('malformed_json')
+  }
+}
+
+/** The byte rules (SPEC B1 to B3), for everything that comes in. */
+export function refuseBadText(value: unknown): void {
+  const fault: ErrorCode | undefined = findTextFault(value)
+  if (fault) throw new Failure(fault, fault === 'too_deep' ? { limit: limits.jsonDepth } : {})
+}
+
+function check(checker: Checker | undefined, value: unknown): Record<string, unknown> {
+  if (!checker) throw new Failure('unknown_operation')
+  if (checker.Check(value)) return value as Record<string, unknown>
+  throw faultOf(checker, value)
+}
+
+/** Names the field and what is wrong with it, without repeating what was sent. */
+function faultOf(checker: Checker, value: unknown): Failure {
+  const faults = checker.Errors(value)
+  const [first] = faults.filter((fault) => fault.keyword !== 'boolean')
+  const named = first?.params && Object.values(first.params).find((param) => Array.isArray(param) && typeof param[0] === 'string')
+  const extra = first && ['required', 'additionalProperties'].includes(first.keyword) ? named?.[0] : undefined
+  const path = [...(first?.instancePath.split('/').filter(Boolean) ?? []), ...(extra ? [extra] : [])]
+  return new Failure('invalid_request', { field: path.join('.').slice(0, 200), message: first?.message ?? 'Not valid' })
+}
+
+function decodeQuery(properties: TProperties, query: unknown): Record<string, unknown> {
+  const decoded: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(query ?? {})) {
+    const type = properties[key] && 'type' in properties[key] ? properties[key].type : undefined
+    decoded[key] =
+      type === 'integer' && typeof value === 'string' && /^-?\d{1,15}$/.test(value)
+        ? Number(value)
+        : type === 'boolean' && (value === 'true' || value === 'false')
+          ? value === 'true'
+          : value
+  }
+  return decoded
+}
