@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import preact from '@preact/preset-vite'
-import { build, type Plugin, type UserConfig } from 'vite'
+import { build, type InlineConfig, type Plugin } from 'vite'
 
 /** What both outputs share: the client is compiled from its source, for browsers of the last few years. */
-const shared: UserConfig = {
+const shared: InlineConfig = {
   configFile: false,
   root: import.meta.dirname,
   logLevel: 'warn',
@@ -28,7 +28,7 @@ export default {
       output: { entryFileNames: 'panel-[hash].js', chunkFileNames: '[name]-[hash].js' },
     },
   },
-} satisfies UserConfig
+} satisfies InlineConfig
 
 /** Builds the loader beside the panel, once the panel's name is known. */
 function loader(): Plugin {

@@ -95,12 +95,12 @@ export function connect(options: ConnectOptions, parts: Pick<ConnectionOptions, 
     if (event.type === 'presence.changed') return presence.changed(event.presence)
     const id = event.type === 'conversation.changed' ? event.summary.conversation.id : event.conversationId
     lists.hear(event)
-    const followed = conversations.get(id)?.hear(event)
+    const looked = conversations.get(id)?.hear(event)
     if (event.type === 'message.created') {
       const { message } = event
       if (message.senderId !== me.get()) return delivered(id, message.seq)
       // A message written here, stored in a conversation that nobody looks at.
-      if (message.clientMessageId && !followed) box.remove(message.clientMessageId, message)
+      if (message.clientMessageId && !looked) box.remove(message.clientMessageId, message)
     }
   }
 

@@ -55,6 +55,8 @@ export type ConversationOptions = {
 }
 
 const graceMs = 30_000
+/** After an answer that did not come, though the connection stands. */
+const againMs = 5_000
 const typingMs: (typeof limits)['typingMs'] = 6_000
 const typingEveryMs = 3_000
 const typingStopsMs = 5_000
@@ -72,8 +74,9 @@ export function openConversation(options: ConversationOptions) {
   let watched = false
   /** There is a position to follow from. */
   let placed = false
-  /** This connection has been asked to follow. */
+  /** This connection has been asked to follow; `asking` until it has answered. */
   let following = false
+  let asking = false
   /** What was heard since asking and before `caughtup` (S3). */
   let catching: LogEvent[] = []
   let loading: Promise<void> | null = null
@@ -81,6 +84,7 @@ export function openConversation(options: ConversationOptions) {
   /** Entries heard while something is being fetched beside the log (F5). */
   const hearing = new Set<LogEvent[]>()
   let graceTimer: ReturnType<typeof setTimeout> | undefined
+  let againTimer: ReturnType<typeof setTimeout> | undefined
   let typingTimer: ReturnType<typeof setTimeout> | undefined
   let closed = false
   let shown = new Map<string, { of: Message | Entry; as: ShownMessage }>()
@@ -103,21 +107,27 @@ export function openConversation(options: ConversationOptions) {
   async function resume() {
     if (closed || phase === 'lost') return
     if (phase === 'idle' || phase === 'failed') await load()
+    else if (following && caughtUp) await readReceipts()
     else follow()
   }
 
   function unwatch() {
     watched = false
     if (following) options.command('conversation.unfollow', { conversationId: id }).catch(() => {})
-    following = caughtUp = false
+    leave()
     change()
+  }
+
+  function leave() {
+    following = asking = caughtUp = false
+    catching = []
   }
 
   function load(reset = false): Promise<void> {
     if (loading && !reset) return loading
     if (reset) {
-      placed = following = caughtUp = false
-      catching = []
+      placed = false
+      leave()
     }
     phase = 'loading'
     const mine: Promise<void> = fetchAll(reset, () => loading === mine && !closed).finally(() => {
@@ -158,7 +168,7 @@ export function openConversation(options: ConversationOptions) {
       if (!current()) return
       error = errorFrom(thrown)
       phase = 'failed'
-      if (error.code === 'not_found') lose('revoked')
+      failed(error)
     } finally {
       hearing.delete(heard)
       change()
@@ -166,19 +176,25 @@ export function openConversation(options: ConversationOptions) {
   }
 
   function follow() {
-    if (!watched || !placed || following || !options.live()) return
-    following = true
-    catching = []
+    if (!watched || !placed || asking || (following && caughtUp) || !options.live()) return
+    following = asking = true
     options.command('conversation.follow', { conversationId: id, after: state.seq }).catch((thrown) => {
-      following = false
-      if (errorFrom(thrown).code === 'not_found') lose('revoked')
+      asking = false
+      failed(errorFrom(thrown))
     })
+  }
+
+  function failed({ code, retry }: ParleyError) {
+    if (code === 'not_found') return lose('revoked')
+    clearTimeout(againTimer)
+    if (retry && watched) againTimer = setTimeout(resume, againMs)
   }
 
   function lose(reason: NonNullable<ConversationView['lostReason']>) {
     phase = 'lost'
     lostReason = reason
-    placed = following = caughtUp = false
+    placed = false
+    leave()
     change()
   }
 
@@ -224,7 +240,7 @@ export function openConversation(options: ConversationOptions) {
 
   // ---- hearing
 
-  /** True if it is followed here, and a pending message is settled here. */
+  /** True if somebody looks: then a pending message stays until its stored form is here, and is settled here. */
   function hear(event: Event): boolean {
     switch (event.type) {
       case 'receipt.moved':
@@ -250,7 +266,7 @@ export function openConversation(options: ConversationOptions) {
         else if (following) catching.push(event)
     }
     change()
-    return following
+    return watched
   }
 
   function fold(events: readonly LogEvent[]) {
@@ -277,9 +293,17 @@ export function openConversation(options: ConversationOptions) {
     // A contact's position passes the notes it may not see.
     state = { ...state, seq: Math.max(state.seq, seq) }
     change()
-    const answer = await call('receipt.list', { conversationId: id }).catch(() => null)
-    state = (answer?.receipts ?? []).reduce(moveReceipt, state)
-    change()
+    await readReceipts()
+  }
+
+  async function readReceipts() {
+    try {
+      const { receipts } = await call('receipt.list', { conversationId: id })
+      state = receipts.reduce(moveReceipt, state)
+      change()
+    } catch (thrown) {
+      failed(errorFrom(thrown))
+    }
   }
 
   function heardTyping(userId: string, name: string, on: boolean) {
@@ -397,15 +421,15 @@ export function openConversation(options: ConversationOptions) {
     change,
     /** Its place in the hello; it counts as asked for. */
     position() {
-      following = watched && placed
-      catching = []
+      leave()
+      following = asking = watched && placed
       return following ? { conversationId: id, after: state.seq } : null
     },
     welcomed() {
       if (watched) void resume()
     },
     lost() {
-      following = caughtUp = false
+      leave()
       typing = []
       change()
     },
@@ -429,6 +453,7 @@ export function openConversation(options: ConversationOptions) {
     close() {
       closed = true
       clearTimeout(graceTimer)
+      clearTimeout(againTimer)
       clearTimeout(typingTimer)
       clearTimeout(typingStops)
     },

@@ -17,7 +17,11 @@ const happening = fc.oneof(
   fc.record({ do: fc.constantFrom('join' as const, 'leave' as const), who: fc.constantFrom('kim', 'sam') }),
 )
 
-function happen(server: FakeServer, id: string, what: typeof happening extends fc.Arbitrary<infer T> ? T : never) {
+function happen(
+  server: FakeServer,
+  id: string,
+  what: typeof happening extends fc.Arbitrary<infer T> ? T : never,
+) {
   if (what.do === 'send') {
     server.send(id, what.by, 'x', { visibility: what.note && what.by === 'sam' ? 'agents' : 'everyone' })
   } else if (what.do === 'react') server.react(id, what.nth, what.by, '+')
@@ -31,30 +35,40 @@ function happen(server: FakeServer, id: string, what: typeof happening extends f
 describe('a conversation is the fold of its log', () => {
   test('[F1] [F2] folding any history, with any repeats, equals reading it afresh', () => {
     fc.assert(
-      fc.property(fc.array(happening, { maxLength: 30 }), fc.array(fc.nat(29)), fc.nat(30), (history, again, from) => {
-        const server = new FakeServer()
-        const id = server.open([...cast])
-        for (const [at, what] of history.entries()) if (at < from) happen(server, id, what)
-        const kept = server.kept.get(id)
-        if (!kept) throw new Error()
-        const page = { messages: structuredClone(kept.messages), lastSeq: kept.log.length, hasMore: false }
-        let state = begin(
-          { ...emptyConversation(id), participants: kept.participants, conversation: { ...kept.conversation } },
-          page,
-        )
-        for (const [at, what] of history.entries()) if (at >= from) happen(server, id, what)
-        for (const event of kept.log) {
-          state = apply(state, event)
-          for (const back of again) {
-            const repeated = kept.log[back]
-            if (repeated && repeated.seq <= event.seq) state = apply(state, repeated)
+      fc.property(
+        fc.array(happening, { maxLength: 30 }),
+        fc.array(fc.nat(29)),
+        fc.nat(30),
+        (history, again, from) => {
+          const server = new FakeServer()
+          const id = server.open([...cast])
+          for (const [at, what] of history.entries()) if (at < from) happen(server, id, what)
+          const kept = server.kept.get(id)
+          if (!kept) throw new Error()
+          const page = { messages: structuredClone(kept.messages), lastSeq: kept.log.length, hasMore: false }
+          let state = begin(
+            {
+              ...emptyConversation(id),
+              participants: kept.participants,
+              conversation: { ...kept.conversation },
+            },
+            page,
+          )
+          for (const [at, what] of history.entries()) if (at >= from) happen(server, id, what)
+          for (const event of kept.log) {
+            state = apply(state, event)
+            for (const back of again) {
+              const repeated = kept.log[back]
+              if (repeated && repeated.seq <= event.seq) state = apply(state, repeated)
+            }
           }
-        }
-        expect(state.messages).toEqual(kept.messages)
-        expect(state.conversation).toEqual(kept.conversation)
-        const byId = (people: readonly { userId: string }[]) => people.toSorted((a, b) => (a.userId < b.userId ? -1 : 1))
-        expect(byId(state.participants)).toEqual(byId(kept.participants))
-      }),
+          expect(state.messages).toEqual(kept.messages)
+          expect(state.conversation).toEqual(kept.conversation)
+          const byId = (people: readonly { userId: string }[]) =>
+            people.toSorted((a, b) => (a.userId < b.userId ? -1 : 1))
+          expect(byId(state.participants)).toEqual(byId(kept.participants))
+        },
+      ),
       { numRuns: 200 },
     )
   })
@@ -87,7 +101,8 @@ describe('a conversation is the fold of its log', () => {
       fc.property(fc.array(receipt, { minLength: 1 }), fc.nat(), (receipts, turn) => {
         const at = turn % receipts.length
         const other = [...receipts.slice(at), ...receipts.slice(0, at), ...receipts]
-        const merge = (all: typeof receipts) => all.reduce(mergeReceipt, { ...all[0], readBeyond: [] } as (typeof receipts)[0])
+        const merge = (all: typeof receipts) =>
+          all.reduce(mergeReceipt, { ...all[0], readBeyond: [] } as (typeof receipts)[0])
         expect(merge(other)).toEqual(merge(receipts))
       }),
     )

@@ -95,14 +95,22 @@ export class FakeServer {
     })
     this.#record(id, null, { type: 'conversation.created' })
     for (const { userId, role } of people) this.join(id, userId, role)
-    for (const line of this.lines) this.#tell(line, { type: 'conversation.changed', summary: this.summary(id, line) })
+    for (const line of this.lines)
+      this.#tell(line, { type: 'conversation.changed', summary: this.summary(id, line) })
     return id
   }
 
   join(id: string, userId: string, role: 'contact' | 'agent') {
     const kept = this.#get(id)
     const at = this.#now()
-    const participant: Participant = { userId, name: userId, avatarUrl: null, role, joinedAt: at, leftAt: null }
+    const participant: Participant = {
+      userId,
+      name: userId,
+      avatarUrl: null,
+      role,
+      joinedAt: at,
+      leftAt: null,
+    }
     kept.participants = [...kept.participants.filter((one) => one.userId !== userId), participant]
     if (!kept.receipts.has(userId)) kept.receipts.set(userId, receiptOf(userId))
     this.#record(id, userId, { type: 'participant.joined', participant })
@@ -123,7 +131,8 @@ export class FakeServer {
   ): Message {
     const kept = this.#get(id)
     const earlier = kept.messages.find(
-      (one) => extra.clientMessageId && one.clientMessageId === extra.clientMessageId && one.senderId === senderId,
+      (one) =>
+        extra.clientMessageId && one.clientMessageId === extra.clientMessageId && one.senderId === senderId,
     )
     if (earlier) return earlier
     const message: Message = {
@@ -269,7 +278,9 @@ export class FakeServer {
   fetch = async (url: string | URL | Request, init?: RequestInit): Promise<Response> => {
     if (this.down) throw new TypeError('fetch failed')
     const { method = 'GET' } = init ?? {}
-    const [path = '', query = ''] = String(url).replace(/^.*\/api\/v1/, '').split('?')
+    const [path = '', query = ''] = String(url)
+      .replace(/^.*\/api\/v1/, '')
+      .split('?')
     const token = String(new Headers(init?.headers).get('authorization')).replace('Bearer ', '')
     const input = { ...JSON.parse(String(init?.body ?? '{}')), ...numbers(new URLSearchParams(query)) }
     for (const [name, row] of Object.entries(realtimeRoutes)) {
@@ -418,7 +429,9 @@ export class FakeServer {
         const all = this.visible(id, who.contact).filter((one) => one.seq < before)
         const messages = all.slice(-Number(input.limit))
         const hasMore = all.length > messages.length
-        return { result: { messages: structuredClone(messages), lastSeq: kept?.conversation.lastSeq, hasMore } }
+        return {
+          result: { messages: structuredClone(messages), lastSeq: kept?.conversation.lastSeq, hasMore },
+        }
       }
       case 'log.list': {
         const after = Number(input.after)
@@ -434,7 +447,11 @@ export class FakeServer {
           return { error: { code: 'conversation_closed', message: 'Closed.', retry: false } }
         }
         const visibility = name === 'message.note' ? 'agents' : 'everyone'
-        return { result: structuredClone(this.send(id, who.userId, input.body as string, { clientMessageId, visibility })) }
+        return {
+          result: structuredClone(
+            this.send(id, who.userId, input.body as string, { clientMessageId, visibility }),
+          ),
+        }
       }
     }
     return {}

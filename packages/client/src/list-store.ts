@@ -24,6 +24,7 @@ export type ListsOptions = {
 
 const pageSize = 50
 const gatherMs = 50
+const againMs = 5_000
 /** A row that stays stale however often it is fetched is left as it is. */
 const patience = 5
 
@@ -35,6 +36,7 @@ export function conversationLists(options: ListsOptions) {
   const lists = new Map<string, ReturnType<typeof openList>>()
   const fetched = new Map<string, number>()
   let timer: ReturnType<typeof setTimeout> | undefined
+  let again: ReturnType<typeof setTimeout> | undefined
   let closed = false
   let active = false
   /** What was heard since the rows were found to be wrong; null while they are right. */
@@ -131,6 +133,7 @@ export function conversationLists(options: ListsOptions) {
         if (!current()) return
         error = errorFrom(thrown)
         if (phase !== 'ready') phase = 'failed'
+        if (error.retry && !closed) again ??= setTimeout(retry, againMs)
       }
     }
 
@@ -165,6 +168,13 @@ export function conversationLists(options: ListsOptions) {
     }
   }
 
+  function retry() {
+    clearTimeout(again)
+    again = undefined
+    if (doubted) return reset()
+    for (const list of lists.values()) list.failed()
+  }
+
   function reset() {
     if (!active) return
     doubted = []
@@ -197,12 +207,13 @@ export function conversationLists(options: ListsOptions) {
       fetched.clear()
       if (!resumed) return reset()
       set({ ...rows })
-      for (const list of lists.values()) list.failed()
+      retry()
     },
     reset,
     close() {
       closed = true
       clearTimeout(timer)
+      clearTimeout(again)
     },
   }
 }

@@ -38,12 +38,18 @@ export type Running = AsyncDisposable & {
 }
 
 /** Puts the parts together and listens. The only file that knows every part. */
-export async function startServer(config: Config, log: Logger, fanout: Fanout = memoryFanout()): Promise<Running> {
+export async function startServer(
+  config: Config,
+  log: Logger,
+  fanout: Fanout = memoryFanout(),
+): Promise<Running> {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   const store = await openStore(config)
   if (config.requireDurability && !keeps(store.durability, config.requireDurability)) {
     await store.close()
-    throw new Error(`REQUIRE_DURABILITY is ${config.requireDurability}, but this store keeps ${store.durability}`)
+    throw new Error(
+      `REQUIRE_DURABILITY is ${config.requireDurability}, but this store keeps ${store.durability}`,
+    )
   }
   const peers = new Set<Peer>()
   const metrics = makeMetrics(() => ({ connections: peers.size }))
@@ -51,12 +57,23 @@ export async function startServer(config: Config, log: Logger, fanout: Fanout = 
   const sends = new SendQueue(store.pool, store.writers, async (written) => {
     metrics.batches.observe(written.length)
     metrics.messages.inc(written.length)
-    await announceWritten(chat, written).catch((error: unknown) => log.error({ err: error }, 'a committed batch was not announced; the sweep will find it'))
+    await announceWritten(chat, written).catch((error: unknown) =>
+      log.error({ err: error }, 'a committed batch was not announced; the sweep will find it'),
+    )
   })
-  const chat: Chat = { store, db: store.db, config, sends, blobs: diskBlobs(join(config.dataDir, 'files')), announce }
+  const chat: Chat = {
+    store,
+    db: store.db,
+    config,
+    sends,
+    blobs: diskBlobs(join(config.dataDir, 'files')),
+    announce,
+  }
   const hub = new Hub((conversation, after, limit) => readLog(store.db, conversation, after, limit))
   const presence = new Presence()
-  const sweep = new Sweep(chat, hub, (error) => log.warn({ err: error }, 'the sweep failed; it will look again'))
+  const sweep = new Sweep(chat, hub, (error) =>
+    log.warn({ err: error }, 'the sweep failed; it will look again'),
+  )
   const parley: Parley = { chat, hub, presence, sweep, peers, metrics, log, isDraining: false }
   fanout.listen((announcement) => {
     if (announcement.type === 'access') forget(chat, announcement.userIds)
@@ -104,7 +121,10 @@ async function drain({ chat, peers }: Parley): Promise<void> {
   while (Date.now() < deadline && [...peers].some((peer) => peer.isBusy)) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-  await Promise.race([chat.sends.drain(), new Promise((resolve) => setTimeout(resolve, Math.max(0, deadline - Date.now())))])
+  await Promise.race([
+    chat.sends.drain(),
+    new Promise((resolve) => setTimeout(resolve, Math.max(0, deadline - Date.now()))),
+  ])
   for (const peer of peers) peer.close('restarting')
 }
 
@@ -119,7 +139,9 @@ function startUpkeep({ chat, peers, sweep, log }: Parley): () => void {
     for (const peer of peers) if (place++ % slices === slice) peer.beat(sweep.cursor)
   }, limits.heartbeatMs / slices)
   const leftovers = setInterval(() => {
-    sweepAttachments(chat, 3_600_000).catch((error: unknown) => log.warn({ err: error }, 'could not sweep uploads'))
+    sweepAttachments(chat, 3_600_000).catch((error: unknown) =>
+      log.warn({ err: error }, 'could not sweep uploads'),
+    )
   }, 600_000)
   return () => {
     clearInterval(beats)

@@ -33,7 +33,10 @@ export async function makeDemo(chat: Chat, workspaceId: string): Promise<DemoSig
       .execute()
     return { email, password }
   }
-  const first = await person(chat, workspaceId, 'owner', 'Demo owner', { email, password_hash: await hashPassword(password) })
+  const first = await person(chat, workspaceId, 'owner', 'Demo owner', {
+    email,
+    password_hash: await hashPassword(password),
+  })
   const agent = await person(chat, workspaceId, 'agent', 'Demo agent')
   await chat.db
     .insertInto('inbox_member')
@@ -63,7 +66,10 @@ const stories: Story[] = [
     lines: [
       ['contact', 'Hello, my parcel should have come on Tuesday. Could you look where it is?'],
       ['agent', 'Good morning! It left our warehouse on Monday evening. I am asking the carrier now.'],
-      ['note', 'The carrier says: lost in sorting. A second parcel goes out today if it is not found by noon.'],
+      [
+        'note',
+        'The carrier says: lost in sorting. A second parcel goes out today if it is not found by noon.',
+      ],
       ['agent', 'They have found it: it comes tomorrow between nine and twelve. Sorry for the wait.'],
       ['contact', 'That suits me well, thank you.'],
     ],
@@ -104,7 +110,8 @@ async function tell(
     if (who === 'note') await writeNote(chat, cast.agent, { conversationId, clientMessageId, body })
     else await sendMessage(chat, { ...cast, contact }[who], { conversationId, clientMessageId, body })
   }
-  if (end !== 'open') await assignConversation(chat, cast.agent, { conversationId, userId: cast.agent.userId })
+  if (end !== 'open')
+    await assignConversation(chat, cast.agent, { conversationId, userId: cast.agent.userId })
   if (end === 'closed') await closeConversation(chat, cast.agent, { conversationId })
 }
 
@@ -120,7 +127,11 @@ async function person(
     .insertInto('person')
     .values({ workspace_id: workspaceId, id: userId, role, name, verified: role !== 'contact', ...more })
     .execute()
-  const inboxes = await chat.db.selectFrom('inbox').select('id').where('workspace_id', '=', workspaceId).execute()
+  const inboxes = await chat.db
+    .selectFrom('inbox')
+    .select('id')
+    .where('workspace_id', '=', workspaceId)
+    .execute()
   return {
     workspaceId,
     userId,

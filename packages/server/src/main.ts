@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { readConfig } from './config.ts'
 import { startServer } from './app.ts'
+import { readConfig } from './config.ts'
 import { makeLog } from './log.ts'
 
 try {
@@ -9,7 +9,8 @@ try {
   await using server = await startServer(config, log)
   console.log(`Parley is at ${config.publicUrl ?? server.url}`)
   if (server.setupUrl) console.log(`Make the first owner (this link works once): ${server.setupUrl}`)
-  if (server.demo) console.log(`Example workspace: sign in at /desk as ${server.demo.email} with ${server.demo.password}`)
+  if (server.demo)
+    console.log(`Example workspace: sign in at /desk as ${server.demo.email} with ${server.demo.password}`)
   await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   log.info('stopping')
 } catch (error) {

@@ -17,7 +17,11 @@ export function makeMetrics(count: () => { connections: number }) {
   })
   return {
     registry,
-    slowReaders: new Counter({ name: 'parley_slow_readers_total', help: 'Connections ended because they did not read', registers }),
+    slowReaders: new Counter({
+      name: 'parley_slow_readers_total',
+      help: 'Connections ended because they did not read',
+      registers,
+    }),
     messages: new Counter({ name: 'parley_messages_total', help: 'Messages committed', registers }),
     batches: new Histogram({
       name: 'parley_send_batch_size',

@@ -1,4 +1,14 @@
-import { type Access, type InputOf, limits, type Message, type OperationName, type Operations, operationOf, operations, type ResultOf } from '@parley/protocol'
+import {
+  type Access,
+  type InputOf,
+  limits,
+  type Message,
+  type OperationName,
+  type Operations,
+  operationOf,
+  operations,
+  type ResultOf,
+} from '@parley/protocol'
 import { visiblePeople } from './chat/acquaintance.ts'
 import { type Actor, hasRank } from './chat/actor.ts'
 import { getAnalytics } from './chat/analytics.ts'
@@ -6,6 +16,7 @@ import { createApiKey, listApiKeys, revokeApiKey } from './chat/api-keys.ts'
 import { getAttachment, linkedMessage } from './chat/attachments.ts'
 import { listAudit } from './chat/audit-log.ts'
 import type { Chat } from './chat/chat.ts'
+import { createContact, listContacts, updateContact } from './chat/contacts.ts'
 import {
   archiveConversation,
   assignConversation,
@@ -19,13 +30,20 @@ import {
 import { Failure } from './chat/failure.ts'
 import { createGrant, endGrant, listGrants } from './chat/grants.ts'
 import { getMessage, listLog, listMessages, listRevisions } from './chat/history.ts'
-import { createIdentityKey, listIdentityKeys, retireIdentityKey } from './chat/identities.ts'
-import { createInbox, getInbox, listInboxes, listInboxMembers, putInboxMember, removeInboxMember, updateInbox } from './chat/inboxes.ts'
+import { createIdentityKey, listIdentityKeys, retireIdentityKey } from './chat/identity-keys.ts'
+import { listInboxMembers, putInboxMember, removeInboxMember } from './chat/inbox-members.ts'
+import { createInbox, getInbox, listInboxes, updateInbox } from './chat/inboxes.ts'
 import { createInvitation, listInvitations, revokeInvitation } from './chat/invitations.ts'
+import { changePassword, getMe, updateMe } from './chat/me.ts'
 import { editMessage, retractMessage, setReaction } from './chat/message-changes.ts'
 import { sendMessage, writeNote } from './chat/messages.ts'
-import { addParticipant, leaveConversation, listParticipants, removeParticipant } from './chat/participants.ts'
-import { changePassword, createContact, getMe, getUser, listContacts, listUsers, updateContact, updateMe, updateUser } from './chat/people.ts'
+import {
+  addParticipant,
+  leaveConversation,
+  listParticipants,
+  removeParticipant,
+} from './chat/participants.ts'
+import { getUser, listUsers, updateUser } from './chat/people.ts'
 import { listReaders, listReceipts, markAllRead, markMessagesRead, moveReceipt } from './chat/receipts.ts'
 import { register } from './chat/registration.ts'
 import { type Caller, logout, refreshSession } from './chat/sessions.ts'
@@ -33,7 +51,7 @@ import { claimSetup } from './chat/setup.ts'
 import { exchangeToken, login } from './chat/sign-in.ts'
 import { countUnread, getConversation, listConversations } from './chat/summaries.ts'
 import { setTyping } from './chat/typing.ts'
-import { getWidgetConfig, startWidgetSession } from './chat/visitors.ts'
+import { getWidgetConfig, openVisitorSession } from './chat/visitors.ts'
 import { createWorkspace, getWorkspace, updateWorkspace } from './chat/workspaces.ts'
 import type { Parley } from './parley.ts'
 import { checkCommand } from './validation.ts'
@@ -71,7 +89,7 @@ const verbs: { [N in Spoken]: Verb<N> } = {
   'apiKey.list': verb(listApiKeys),
   'apiKey.revoke': verb(revokeApiKey),
   'widget.config': verb(getWidgetConfig),
-  'widget.session': verb(startWidgetSession),
+  'widget.session': verb(openVisitorSession),
   'workspace.get': verb(getWorkspace),
   'workspace.update': verb(updateWorkspace),
   'workspace.create': verb(createWorkspace),
@@ -93,7 +111,11 @@ const verbs: { [N in Spoken]: Verb<N> } = {
   'grant.end': verb(endGrant),
   'audit.list': verb(listAudit),
   'analytics.get': verb(getAnalytics),
-  'limits.get': async ({ chat }) => ({ ...limits, attachmentBytes: chat.config.uploadBytes, outboxBytes: chat.config.outboxBytes }),
+  'limits.get': async ({ chat }) => ({
+    ...limits,
+    attachmentBytes: chat.config.uploadBytes,
+    outboxBytes: chat.config.outboxBytes,
+  }),
   'conversation.create': verb(createConversation),
   'conversation.list': verb(listConversations),
   'conversation.get': verb(getConversation),
@@ -133,16 +155,28 @@ const verbs: { [N in Spoken]: Verb<N> } = {
 }
 
 /** Runs an operation whose input is valid already. Rank is checked here; everything finer is the verb's. */
-export async function perform(parley: Parley, name: OperationName, who: Caller | Actor, input: object): Promise<unknown> {
+export async function perform(
+  parley: Parley,
+  name: OperationName,
+  who: Caller | Actor,
+  input: object,
+): Promise<unknown> {
   requireAccess(operationOf(name).access, who)
-  const run = verbs[name as Spoken] as ((parley: Parley, who: Caller | Actor, input: object) => Promise<unknown>) | undefined
+  const run = verbs[name as Spoken] as
+    | ((parley: Parley, who: Caller | Actor, input: object) => Promise<unknown>)
+    | undefined
   if (!run) throw new Failure('unknown_operation')
   const result = await run(parley, who, input)
   return 'userId' in who ? withLinks(parley.chat, who, result) : result
 }
 
 /** The same from a realtime command: only operations that are commands too, with the whole input checked at once. */
-export async function performCommand(parley: Parley, name: OperationName, actor: Actor, input: Record<string, unknown>): Promise<unknown> {
+export async function performCommand(
+  parley: Parley,
+  name: OperationName,
+  actor: Actor,
+  input: Record<string, unknown>,
+): Promise<unknown> {
   if (!operationOf(name).realtime) throw new Failure('unknown_operation')
   return perform(parley, name, actor, checkCommand(name, input))
 }

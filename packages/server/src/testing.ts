@@ -65,13 +65,23 @@ export type TestServer = AsyncDisposable & {
   rest(method: string, path: string, options?: RestOptions): Promise<Answer>
 }
 
-export type RestOptions = { token?: string | null; body?: unknown; raw?: string | Buffer; headers?: Record<string, string> }
-export type Answer = { status: number; headers: Headers; body: any }
+export type RestOptions = {
+  token?: string | null
+  body?: unknown
+  raw?: string | Buffer
+  headers?: Record<string, string>
+}
+export type Answer = { status: number; headers: Headers; body: unknown }
 
 export type StartOptions = { env?: Record<string, string>; place?: Place; fanout?: Fanout; args?: string[] }
 
 /** A whole server on a free port, in this process, on a store of its own. `await using` stops and removes it. */
-export async function startServer({ env = {}, place, fanout, args = [] }: StartOptions = {}): Promise<TestServer> {
+export async function startServer({
+  env = {},
+  place,
+  fanout,
+  args = [],
+}: StartOptions = {}): Promise<TestServer> {
   const here = place ?? (await makePlace())
   const config: Config = readConfig({ ...here.env, ...env }, args)
   const running = await start(config, makeLog(config.logLevel), fanout)
@@ -96,7 +106,16 @@ export async function startServer({ env = {}, place, fanout, args = [] }: StartO
         await chat.db
           .insertInto('inbox_member')
           .columns(['workspace_id', 'inbox_id', 'person_id'])
-          .expression((eb) => eb.selectFrom('inbox').select(({ val, ref }) => [ref('workspace_id').as('workspace_id'), ref('id').as('inbox_id'), val(row.id).as('person_id')]).where('workspace_id', '=', workspace))
+          .expression((eb) =>
+            eb
+              .selectFrom('inbox')
+              .select(({ val, ref }) => [
+                ref('workspace_id').as('workspace_id'),
+                ref('id').as('inbox_id'),
+                val(row.id).as('person_id'),
+              ])
+              .where('workspace_id', '=', workspace),
+          )
           .execute()
       }
       const { accessToken } = await openSession(chat, chat.db, row)
@@ -106,7 +125,10 @@ export async function startServer({ env = {}, place, fanout, args = [] }: StartO
       const id = randomUUIDv7()
       const inbox = randomUUIDv7()
       await chat.db.insertInto('workspace').values({ id, slug: id, name: 'Elsewhere' }).execute()
-      await chat.db.insertInto('inbox').values({ workspace_id: id, id: inbox, name: 'Elsewhere', widget_key: randomUUIDv7() }).execute()
+      await chat.db
+        .insertInto('inbox')
+        .values({ workspace_id: id, id: inbox, name: 'Elsewhere', widget_key: randomUUIDv7() })
+        .execute()
       return { workspaceId: id, inboxId: inbox }
     },
     [Symbol.asyncDispose]: async () => {
@@ -134,8 +156,9 @@ export class Person {
   /** Calls an operation and expects it to succeed. */
   async call<N extends OperationName>(name: N, input: InputOf<N>): Promise<ResultOf<N>> {
     const answer = await this.try(name, input)
-    if (answer.status >= 300) throw new Error(`${name} answered ${answer.status}: ${JSON.stringify(answer.body)}`)
-    return answer.body
+    if (answer.status >= 300)
+      throw new Error(`${name} answered ${answer.status}: ${JSON.stringify(answer.body)}`)
+    return answer.body as ResultOf<N>
   }
 
   /** Calls an operation and takes what comes. */
@@ -190,10 +213,15 @@ export class TestSocket {
   }
 
   /** Sends a command and resolves with its reply. */
-  async command(type: string, input: Record<string, unknown> = {}): Promise<Extract<ControlFrame, { type: 'reply' }>> {
+  async command(
+    type: string,
+    input: Record<string, unknown> = {},
+  ): Promise<Extract<ControlFrame, { type: 'reply' }>> {
     const id = this.#next++
     this.write({ type, id, ...input })
-    return this.until((frame) => frame.type === 'reply' && frame.id === id) as Promise<Extract<ControlFrame, { type: 'reply' }>>
+    return this.until((frame) => frame.type === 'reply' && frame.id === id) as Promise<
+      Extract<ControlFrame, { type: 'reply' }>
+    >
   }
 
   /** The first frame, heard already or to come, that fits; rejects when the socket closes or time is up. */
@@ -203,7 +231,10 @@ export class TestSocket {
       const found = this.heard.find(fits)
       if (found) return found as F
       if (this.closeCode !== undefined) throw new Error(`The socket was closed with ${this.closeCode}`)
-      if (Date.now() > deadline) throw new Error(`Waited ${withinMs} ms in vain; heard ${this.heard.map((frame) => frame.type).join(', ')}`)
+      if (Date.now() > deadline)
+        throw new Error(
+          `Waited ${withinMs} ms in vain; heard ${this.heard.map((frame) => frame.type).join(', ')}`,
+        )
       await this.#change(deadline - Date.now())
     }
   }
@@ -211,8 +242,17 @@ export class TestSocket {
   /** Log entries of one conversation, in the order heard. */
   entries(conversationId: string): { seq: number; type: string; body: string | undefined }[] {
     return this.heard.flatMap((frame) =>
-      'seq' in frame && 'conversationId' in frame && frame.type !== 'caughtup' && frame.conversationId === conversationId
-        ? [{ seq: frame.seq, type: frame.type, body: frame.type === 'message.created' ? frame.message.body : undefined }]
+      'seq' in frame &&
+      'conversationId' in frame &&
+      frame.type !== 'caughtup' &&
+      frame.conversationId === conversationId
+        ? [
+            {
+              seq: frame.seq,
+              type: frame.type,
+              body: frame.type === 'message.created' ? frame.message.body : undefined,
+            },
+          ]
         : [],
     )
   }
@@ -244,7 +284,12 @@ export class TestSocket {
 }
 
 /** Any operation over REST, with path, query and body put where its schema has them. */
-export function callOver(url: string, token: string | null, name: OperationName, input: Record<string, unknown>): Promise<Answer> {
+export function callOver(
+  url: string,
+  token: string | null,
+  name: OperationName,
+  input: Record<string, unknown>,
+): Promise<Answer> {
   const { method, path, params = {}, query = {} } = operationOf(name)
   const rest_ = { ...input }
   const filled = path.replaceAll(/\{(\w+)\}/g, (_, key: string) => {
@@ -261,7 +306,12 @@ export function callOver(url: string, token: string | null, name: OperationName,
   return rest(url, method, `/api/v1${filled}${search.size > 0 ? `?${search}` : ''}`, { token, ...body })
 }
 
-async function rest(url: string, method: string, path: string, { token, body, raw, headers = {} }: RestOptions = {}): Promise<Answer> {
+async function rest(
+  url: string,
+  method: string,
+  path: string,
+  { token, body, raw, headers = {} }: RestOptions = {},
+): Promise<Answer> {
   const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body))
   const response = await fetch(new URL(path, url), {
     method,
@@ -270,15 +320,26 @@ async function rest(url: string, method: string, path: string, { token, body, ra
       ...(payload !== undefined && { 'content-type': 'application/json' }),
       ...headers,
     },
-    ...(payload !== undefined && { body: payload as BodyInit }),
+    ...(payload !== undefined && { body: payload }),
   })
   const text = await response.text()
   const isJson = response.headers.get('content-type')?.includes('json')
-  return { status: response.status, headers: response.headers, body: isJson && text ? JSON.parse(text) : text }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: isJson && text ? JSON.parse(text) : text,
+  }
 }
 
-async function firstInbox({ parley }: Running): Promise<{ workspaceId: string; inboxId: string; widgetKey: string }> {
-  const inbox = await parley.chat.db.selectFrom('inbox').selectAll().orderBy('created_at').limit(1).executeTakeFirstOrThrow()
+async function firstInbox({
+  parley,
+}: Running): Promise<{ workspaceId: string; inboxId: string; widgetKey: string }> {
+  const inbox = await parley.chat.db
+    .selectFrom('inbox')
+    .selectAll()
+    .orderBy('created_at')
+    .limit(1)
+    .executeTakeFirstOrThrow()
   return { workspaceId: inbox.workspace_id, inboxId: inbox.id, widgetKey: inbox.widget_key }
 }
 
@@ -287,7 +348,8 @@ const migrations = new URL('../migrations/', import.meta.url)
 /** Changes when a migration does, so that a template is never older than the code. */
 async function migrationsDigest(): Promise<string> {
   const hash = createHash('sha256')
-  for (const name of (await readdir(migrations)).sort()) hash.update(name).update(await readFile(new URL(name, migrations)))
+  for (const name of (await readdir(migrations)).sort())
+    hash.update(name).update(await readFile(new URL(name, migrations)))
   return hash.digest('hex').slice(0, 12)
 }
 
@@ -301,7 +363,9 @@ async function postgresTemplate(): Promise<string> {
     const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [name])
     if (rowCount) return name
     await client.query(`create database ${name}_new`)
-    const pool = new pg.Pool({ connectionString: Object.assign(new URL(serverUrl), { pathname: `/${name}_new` }).href })
+    const pool = new pg.Pool({
+      connectionString: Object.assign(new URL(serverUrl), { pathname: `/${name}_new` }).href,
+    })
     await migrate(pool)
     await pool.end()
     await client.query(`alter database ${name}_new rename to ${name}`)

@@ -15,10 +15,14 @@ import { type TProperties, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Failure } from './chat/failure.ts'
 
-type Checker = { Check(value: unknown): boolean; Errors(value: unknown): { instancePath: string; keyword: string; message: string; params: object }[] }
+type Checker = {
+  Check(value: unknown): boolean
+  Errors(value: unknown): { instancePath: string; keyword: string; message: string; params: object }[]
+}
 type Part = 'params' | 'query' | 'body'
 
-const strict = (properties: TProperties): Checker => Compile(Type.Object(properties, { additionalProperties: false }))
+const strict = (properties: TProperties): Checker =>
+  Compile(Type.Object(properties, { additionalProperties: false }))
 
 /** Compiled once, at start: each part of each operation, and all parts together for the realtime form. */
 const checkers = new Map(
@@ -26,7 +30,12 @@ const checkers = new Map(
     const { params = {}, query = {}, body = {} }: Operation = operations[name]
     return [
       name,
-      { params: strict(params), query: strict(query), body: strict(body), realtime: strict({ ...params, ...query, ...body }) },
+      {
+        params: strict(params),
+        query: strict(query),
+        body: strict(body),
+        realtime: strict({ ...params, ...query, ...body }),
+      },
     ]
   }),
 )
@@ -55,24 +64,24 @@ export type ClientFrame =
   | { kind: 'heartbeat' }
   | { kind: 'command'; id: number; type: string; input: Record<string, unknown> }
 
-/** Reads a frame: valid JSON of clean text, and one of the three kinds. */
-export function readFrame(text: string): ClientFrame {
-  const frame = parseJson(text)
-  if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) {
-    throw new Failure('invalid_request', { field: '', message: 'A frame is a JSON object' })
-  }
-  refuseBadText(frame)
+/** Reads a frame; undefined if it breaks the protocol (SPEC C3): not JSON, or none of the three kinds. */
+export function readFrame(text: string): ClientFrame | undefined {
+  const frame = parseFrame(text)
+  if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) return undefined
   const { type, id, ...input } = frame as Record<string, unknown>
-  if (type === 'hello') return { kind: 'hello', hello: check(helloChecker, frame) as Hello }
-  if (type === 'heartbeat') {
-    check(beatChecker, frame)
-    return { kind: 'heartbeat' }
-  }
-  if (typeof type !== 'string') throw new Failure('invalid_request', { field: 'type', message: 'Name a command' })
-  if (!Number.isSafeInteger(id) || Number(id) < 1) {
-    throw new Failure('invalid_request', { field: 'id', message: 'Give each command a number of its own, from 1' })
-  }
+  if (type === 'hello')
+    return helloChecker.Check(frame) ? { kind: 'hello', hello: frame as Hello } : undefined
+  if (type === 'heartbeat') return beatChecker.Check(frame) ? { kind: 'heartbeat' } : undefined
+  if (typeof type !== 'string' || !Number.isSafeInteger(id) || Number(id) < 1) return undefined
   return { kind: 'command', type, id: Number(id), input }
+}
+
+function parseFrame(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 type ConnectionCommand =
@@ -111,10 +120,15 @@ function check(checker: Checker | undefined, value: unknown): Record<string, unk
 function faultOf(checker: Checker, value: unknown): Failure {
   const faults = checker.Errors(value)
   const [first] = faults.filter((fault) => fault.keyword !== 'boolean')
-  const named = first?.params && Object.values(first.params).find((param) => Array.isArray(param) && typeof param[0] === 'string')
+  const named =
+    first?.params &&
+    Object.values(first.params).find((param) => Array.isArray(param) && typeof param[0] === 'string')
   const extra = first && ['required', 'additionalProperties'].includes(first.keyword) ? named?.[0] : undefined
   const path = [...(first?.instancePath.split('/').filter(Boolean) ?? []), ...(extra ? [extra] : [])]
-  return new Failure('invalid_request', { field: path.join('.').slice(0, 200), message: first?.message ?? 'Not valid' })
+  return new Failure('invalid_request', {
+    field: path.join('.').slice(0, 200),
+    message: first?.message ?? 'Not valid',
+  })
 }
 
 function decodeQuery(properties: TProperties, query: unknown): Record<string, unknown> {

@@ -83,7 +83,10 @@ function bubble(): SVGElement {
   const svg = document.createElementNS(namespace, 'svg')
   svg.setAttribute('viewBox', '0 0 28 28')
   svg.ariaHidden = 'true'
-  for (const d of ['M5 9.5A4.5 4.5 0 0 1 9.5 5h9A4.5 4.5 0 0 1 23 9.5v6a4.5 4.5 0 0 1-4.5 4.5H13l-5 4v-4.3A4.5 4.5 0 0 1 5 15.5z', 'M10 11h8M10 15h5']) {
+  for (const d of [
+    'M5 9.5A4.5 4.5 0 0 1 9.5 5h9A4.5 4.5 0 0 1 23 9.5v6a4.5 4.5 0 0 1-4.5 4.5H13l-5 4v-4.3A4.5 4.5 0 0 1 5 15.5z',
+    'M10 11h8M10 15h5',
+  ]) {
     const path = document.createElementNS(namespace, 'path')
     path.setAttribute('d', d)
     svg.append(path)

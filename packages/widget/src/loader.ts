@@ -61,22 +61,25 @@ function embed(source: string, widgetKey: string): ParleyEmbed {
   async function begin() {
     if (isGone) return
     document.body.append(host)
-    const known = read(localStore(), lookKeyOf(widgetKey))
-    const look = known ? (JSON.parse(known) as InboxLook) : await inbox()
+    const look = parse(read(() => localStorage, lookKeyOf(widgetKey))) ?? (await inbox())
     if (isGone || look === 'refused') return
     launcher.show(look?.color ?? '')
     // A visitor who was reading goes on reading, but a page that fills a phone's screen must have been asked for.
-    if (read(tabStore(), openKey) && matchMedia('(min-width: 521px)').matches) return open(false)
-    if (read(localStore(), visitorKeyOf(widgetKey))) whenIdle(() => void load())
+    if (read(() => sessionStorage, openKey) && matchMedia('(min-width: 521px)').matches) return open(false)
+    if (read(() => localStorage, visitorKeyOf(widgetKey))) whenIdle(() => void load())
   }
 
   /** Null: cannot be reached now. 'refused': not for this page, and it will stay so. */
   async function inbox(): Promise<InboxLook | null | 'refused'> {
     try {
-      const response = await fetch(`${baseUrl}/api/v1/widget/${encodeURIComponent(widgetKey)}`, { credentials: 'omit' })
+      const response = await fetch(`${baseUrl}/api/v1/widget/${encodeURIComponent(widgetKey)}`, {
+        credentials: 'omit',
+      })
       if (response.ok) return (await response.json()) as InboxLook
       if (response.status !== 403 && response.status !== 404) return null
-      console.warn(`Parley: the inbox "${widgetKey}" is not available on ${location.origin} (${response.status}).`)
+      console.warn(
+        `Parley: the inbox "${widgetKey}" is not available on ${location.origin} (${response.status}).`,
+      )
       return 'refused'
     } catch {
       return null
@@ -179,7 +182,31 @@ function embed(source: string, widgetKey: string): ParleyEmbed {
 
 // A browser may forbid storage, and says so by throwing.
 
-const localStore = () => localStorage
-const tabStore = () => sessionStorage
+function read(store: () => Storage, key: string): string | null {
+  try {
+    return store().getItem(key)
+  } catch {
+    return null
+  }
+}
 
-function read(store: Storage, key: string): string | null
+/** Of this tab only: whether the panel stands open. */
+function write(key: string, value: string | null) {
+  try {
+    if (value === null) sessionStorage.removeItem(key)
+    else sessionStorage.setItem(key, value)
+  } catch {}
+}
+
+function parse(text: string | null): InboxLook | null {
+  try {
+    return text ? (JSON.parse(text) as InboxLook) : null
+  } catch {
+    return null
+  }
+}
+
+function whenIdle(work: () => void) {
+  if ('requestIdleCallback' in globalThis) requestIdleCallback(work, { timeout: 3_000 })
+  else setTimeout(work, 1_000)
+}

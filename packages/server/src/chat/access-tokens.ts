@@ -34,13 +34,25 @@ export async function signAccessToken(
   return { accessToken, expiresAt: new Date(expiry * 1000).toISOString() }
 }
 
-/** The claims of a token that we signed and that has not expired. Whether its session still stands is not said here. */
-export async function readAccessToken(chat: Chat, token: string): Promise<AccessClaims> {
+/**
+ * The claims of a token that we signed and that has not expired. Whether its session still stands is not said here.
+ * An `established` connection was opened in time and may look at its token again later.
+ */
+export async function readAccessToken(
+  chat: Chat,
+  token: string,
+  { established = false }: { established?: boolean } = {},
+): Promise<AccessClaims> {
   try {
     const { payload } = await jwtVerify<{ wid: string; sid: string; sv: number; demo?: boolean }>(
       token,
       await signingKey(chat, chat.db),
-      { algorithms: [algorithm], audience, requiredClaims: ['sub', 'wid', 'sid', 'sv', 'exp'] },
+      {
+        algorithms: [algorithm],
+        audience,
+        requiredClaims: ['sub', 'wid', 'sid', 'sv', 'exp'],
+        ...(established && { currentDate: new Date(0) }),
+      },
     )
     if (payload.demo && !chat.config.demo) throw new Failure('unauthenticated')
     return {

@@ -4,10 +4,10 @@ import {
   createRemoteJWKSet,
   customFetch,
   decodeProtectedHeader,
-  errors as jose,
   type JWTPayload,
   type JWTVerifyOptions,
   type JWTVerifyResult,
+  errors as jose,
   jwtVerify,
 } from 'jose'
 import type { Selectable } from 'kysely'

@@ -107,11 +107,7 @@ export async function listInboxes(chat: Chat, actor: Actor): Promise<ResultOf<'i
   return { inboxes: rows.map(viewInbox) }
 }
 
-export async function getInbox(
-  chat: Chat,
-  actor: Actor,
-  { inboxId }: InputOf<'inbox.get'>,
-): Promise<Inbox> {
+export async function getInbox(chat: Chat, actor: Actor, { inboxId }: InputOf<'inbox.get'>): Promise<Inbox> {
   return viewInbox(await requireOwnInbox(chat.db, actor, inboxId))
 }
 

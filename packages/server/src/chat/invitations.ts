@@ -35,7 +35,11 @@ export async function createInvitation(
       after: { email: row.email, role, inboxIds, expiresAt: row.expires_at },
     })
     // Behind the `#`, the token stays in the browser: it is in no request line and no log.
-    return { invitation: viewInvitation(row), token, url: `${chat.config.publicUrl ?? ''}/desk/join#${token}` }
+    return {
+      invitation: viewInvitation(row),
+      token,
+      url: `${chat.config.publicUrl ?? ''}/desk/join#${token}`,
+    }
   })
 }
 
@@ -95,7 +99,10 @@ export async function revokeInvitation(
   { invitationId }: InputOf<'invitation.revoke'>,
 ): Promise<void> {
   await change(chat, async ({ db }) => {
-    const row = await open(db, actor).where('id', '=', invitationId).forUpdate().executeTakeFirstOrThrow(notFound)
+    const row = await open(db, actor)
+      .where('id', '=', invitationId)
+      .forUpdate()
+      .executeTakeFirstOrThrow(notFound)
     if (!mayGrant(actor, row.role)) throw new Failure('forbidden')
     await db
       .updateTable('invitation')

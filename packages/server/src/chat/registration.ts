@@ -13,10 +13,20 @@ import { type Decision, decideRegistration, type Proof } from './registration-ru
 import { type Caller, openSession } from './sessions.ts'
 import { isSameSecret } from './tokens.ts'
 import { type PersonRow, viewUser } from './user-view.ts'
-import { findWorkspace, registrationMode, viewWorkspace, type WorkspaceRow, workspaceById } from './workspaces.ts'
+import {
+  findWorkspace,
+  registrationMode,
+  viewWorkspace,
+  type WorkspaceRow,
+  workspaceById,
+} from './workspaces.ts'
 
 /** Makes an account, as the workspace allows, and signs it in. */
-export async function register(chat: Chat, caller: Caller, input: InputOf<'auth.register'>): Promise<Session> {
+export async function register(
+  chat: Chat,
+  caller: Caller,
+  input: InputOf<'auth.register'>,
+): Promise<Session> {
   const workspace = await findWorkspace(chat.db, input.workspace)
   const { workspace: _slug, ...asked } = input
   return registerPerson(chat, caller, { ...asked, workspaceId: workspace.id }, async (change, person) => ({
@@ -96,7 +106,8 @@ type Proofs = {
 async function readProofs(chat: Chat, caller: Caller, asked: Registration): Promise<Proofs> {
   const secret = caller.registrationSecret ?? asked.registrationSecret
   const known = chat.config.registrationSecret
-  const isSecretRight = secret !== undefined && secret !== null && known !== null && isSameSecret(secret, known)
+  const isSecretRight =
+    secret !== undefined && secret !== null && known !== null && isSameSecret(secret, known)
   const invitation =
     asked.invitation === undefined
       ? undefined

@@ -18,8 +18,13 @@ export type Caller = { address: string | null; origin: string | null; registrati
  * Who stands behind an access token or an API key, at most two seconds old (promise G20). Every door asks this first;
  * a live connection asks again when it hears that access changed.
  */
-export async function authenticate(chat: Chat, token: string, caller: Caller): Promise<Actor> {
-  const actor = isApiKey(token) ? await actorOfKey(chat, token) : await actorOfSession(chat, token)
+export async function authenticate(
+  chat: Chat,
+  token: string,
+  caller: Caller,
+  options: { established?: boolean } = {},
+): Promise<Actor> {
+  const actor = isApiKey(token) ? await actorOfKey(chat, token) : await actorOfSession(chat, token, options)
   return { ...actor, address: caller.address }
 }
 
@@ -28,8 +33,8 @@ export function forget(chat: Chat, userIds: readonly string[]): void {
   recentActors(chat).forget(userIds)
 }
 
-async function actorOfSession(chat: Chat, token: string): Promise<Actor> {
-  const claims = await readAccessToken(chat, token)
+async function actorOfSession(chat: Chat, token: string, options: { established?: boolean }): Promise<Actor> {
+  const claims = await readAccessToken(chat, token, options)
   const key = `session ${claims.sessionId} ${claims.userId} ${claims.sessionVersion}`
   return recentActors(chat).find(key, () => loadActor(chat.db, claims))
 }

@@ -1,4 +1,4 @@
-import { randomUUIDv7 } from 'node:crypto'
+import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import type { InputOf, Session } from '@parley/protocol'
 import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
@@ -24,21 +24,10 @@ export async function ensureFirstStart(
 ): Promise<{ workspaceId: string; setupToken: string | null }> {
   await ensureTokenSecret(chat.db)
   return change(chat, async ({ db }) => {
-    await db
-      .insertInto('workspace')
-      .columns(['id', 'slug', 'name'])
-      .expression((eb) =>
-        eb
-          .selectNoFrom([
-            sql<string>`${randomUUIDv7()}::uuid`.as('id'),
-            sql<string>`'main'`.as('slug'),
-            sql<string>`'Parley'`.as('name'),
-          ])
-          .where(({ not, exists }) => not(exists(eb.selectFrom('workspace').select('id')))),
-      )
-      .onConflict((conflict) => conflict.doNothing())
-      .execute()
+    await sql`insert into workspace (id, slug, name) select ${randomUUIDv7()}::uuid, 'main', 'Parley'
+      where not exists (select 1 from workspace) on conflict do nothing`.execute(db)
     const { id: workspaceId } = await findWorkspace(db)
+    await ensureInbox(db, workspaceId)
     if (await hasOwner(db, workspaceId)) return { workspaceId, setupToken: null }
     const setupToken = makeToken()
     const value = hashToken(setupToken).toString('base64url')
@@ -49,6 +38,14 @@ export async function ensureFirstStart(
       .execute()
     return { workspaceId, setupToken }
   })
+}
+
+/** A workspace begins with one inbox, so that a widget can be tried before anything is set up. */
+async function ensureInbox(db: Db, workspaceId: string): Promise<void> {
+  await sql`insert into inbox (workspace_id, id, name, widget_key, greeting)
+    select ${workspaceId}::uuid, ${randomUUIDv7()}::uuid, 'Support', ${randomBytes(16).toString('base64url')},
+      'Hello! How can we help?'
+    where not exists (select 1 from inbox where workspace_id = ${workspaceId}::uuid)`.execute(db)
 }
 
 /** Makes the first owner. Never "first to register wins": whoever claims holds the token that the server printed. */

@@ -4,7 +4,11 @@ import type { Actor } from './actor.ts'
 import type { Chat } from './chat.ts'
 
 /** Tells who follows a conversation that the actor is typing, or has stopped. Nothing is stored. */
-export async function setTyping(chat: Chat, actor: Actor, { conversationId, typing }: InputOf<'typing.set'>): Promise<void> {
+export async function setTyping(
+  chat: Chat,
+  actor: Actor,
+  { conversationId, typing }: InputOf<'typing.set'>,
+): Promise<void> {
   await standingOf(chat.db, actor, conversationId)
   chat.announce({
     type: 'typing',

@@ -56,7 +56,11 @@ export async function createWorkspace(
         .values({ id: randomUUIDv7(), slug, name })
         .returningAll()
         .executeTakeFirstOrThrow()
-      const { token } = await writeInvitation(db, { workspaceId: workspace.id, role: 'owner', createdBy: null })
+      const { token } = await writeInvitation(db, {
+        workspaceId: workspace.id,
+        role: 'owner',
+        createdBy: null,
+      })
       await audit(db, actor, {
         action: 'workspace.create',
         targetType: 'workspace',

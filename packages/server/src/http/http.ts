@@ -1,10 +1,10 @@
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
-import { type OperationName, operationNames, operationOf, limits } from '@parley/protocol'
+import { limits, type OperationName, operationNames, operationOf } from '@parley/protocol'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify'
-import { requireOrigin } from '../chat/origins.ts'
 import { Failure } from '../chat/failure.ts'
+import { requireOrigin } from '../chat/origins.ts'
 import { authenticate } from '../chat/sessions.ts'
 import { errorBody } from '../errors.ts'
 import type { Parley } from '../parley.ts'
@@ -37,30 +37,40 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
   readJsonOurselves(app)
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const failure = failureOf(error)
-    if (failure.status >= 500) request.log.error({ err: failure.cause ?? error, path: request.routeOptions.url }, 'request failed')
-    const { retryAfter } = failure.details
-    if (typeof retryAfter === 'number') reply.header('Retry-After', String(retryAfter))
+    if (failure.status >= 500)
+      request.log.error({ err: failure.cause ?? error, path: request.routeOptions.url }, 'request failed')
+    if (failure.status === 429 || failure.status === 503) {
+      reply.header('Retry-After', String(failure.details.retryAfter ?? 1))
+    }
     return reply.code(failure.status).send({ error: errorBody(failure) })
   })
   app.setNotFoundHandler((request, reply) => {
     const allowed = methodsAt(request.url)
     if (allowed.length === 0) return reply.code(404).send({ error: errorBody(new Failure('not_found')) })
-    return reply.code(405).header('Allow', allowed.join(', ')).send({ error: errorBody(new Failure('method_not_allowed')) })
+    return reply
+      .code(405)
+      .header('Allow', allowed.join(', '))
+      .send({ error: errorBody(new Failure('method_not_allowed')) })
   })
   // Tokens travel in headers that pages must set themselves, never in cookies: any page may ask, none is trusted for it.
   await app.register(cors, { origin: '*', credentials: false, exposedHeaders: ['Retry-After'], maxAge: 600 })
   await app.register(helmet, helmetOptions)
   await app.register(rateLimit, {
     global: false,
-    errorResponseBuilder: (_request, context) => new Failure('rate_limited', { retryAfter: Math.ceil(context.ttl / 1000) }),
+    errorResponseBuilder: (_request, context) =>
+      new Failure('rate_limited', { retryAfter: Math.ceil(context.ttl / 1000) }),
   })
   app.addHook('onSend', async (request, reply) => {
-    if (request.url.startsWith('/api/') && !reply.hasHeader('Cache-Control')) reply.header('Cache-Control', 'no-store')
+    if (request.url.startsWith('/api/') && !reply.hasHeader('Cache-Control'))
+      reply.header('Cache-Control', 'no-store')
   })
   app.addHook('onResponse', async (request, reply) => {
     const operation = request.routeOptions.config?.operation ?? 'other'
     parley.metrics.requests.observe({ operation, status: String(reply.statusCode) }, reply.elapsedTime / 1000)
-    request.log.debug({ method: request.method, path: request.routeOptions.url, status: reply.statusCode }, 'answered')
+    request.log.debug(
+      { method: request.method, path: request.routeOptions.url, status: reply.statusCode },
+      'answered',
+    )
   })
 
   const who = async (request: FastifyRequest) => {
@@ -99,7 +109,8 @@ function readJsonOurselves(app: FastifyInstance): void {
 function failureOf(error: FastifyError | Failure): Failure {
   if (error instanceof Failure) return error
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' || error.statusCode === 413) return new Failure('too_large')
-  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' || error.statusCode === 415) return new Failure('unsupported_media_type')
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' || error.statusCode === 415)
+    return new Failure('unsupported_media_type')
   if (isOutage(error)) return new Failure('unavailable', { retryAfter: 1 }, { cause: error })
   if (error.statusCode && error.statusCode >= 400 && error.statusCode < 500) {
     return new Failure('invalid_request', { field: '', message: 'The request cannot be read' })

@@ -21,26 +21,53 @@ export async function pageRoutes(app: FastifyInstance, parley: Parley): Promise<
     setHeaders: (reply, path) => {
       // Names with a hash never change what they hold; the loader's name does not, so it is asked for again.
       const hashed = /-[\w-]{8,}\.\w+$/.test(path)
-      reply.header('Cache-Control', hashed ? `public, max-age=${365 * dayInSeconds}, immutable` : 'public, max-age=300')
+      reply.header(
+        'Cache-Control',
+        hashed ? `public, max-age=${365 * dayInSeconds}, immutable` : 'public, max-age=300',
+      )
       reply.header('Access-Control-Allow-Origin', '*')
     },
   })
-  await app.register(fastifyStatic, { root: root('desk/dist'), prefix: '/desk/', decorateReply: false, wildcard: false, index: false })
+  await app.register(fastifyStatic, {
+    root: root('desk/dist'),
+    prefix: '/desk/',
+    decorateReply: false,
+    wildcard: false,
+    index: false,
+  })
   const desk = () => readFile(join(root('desk/dist'), 'index.html'), 'utf8')
   for (const url of ['/desk', '/desk/*']) {
-    app.get(url, async (_request, reply) => reply.type('text/html').header('Cache-Control', 'no-store').send(await desk()))
+    app.get(url, async (_request, reply) =>
+      reply
+        .type('text/html')
+        .header('Cache-Control', 'no-store')
+        .send(await desk()),
+    )
   }
   app.get('/', async (_request, reply) => {
     const key = await firstWidgetKey(parley)
     const page = await readFile(root('widget/demo/index.html'), 'utf8')
-    return reply.type('text/html').header('Cache-Control', 'no-store').send(page.replaceAll('{{widgetKey}}', key))
+    return reply
+      .type('text/html')
+      .header('Cache-Control', 'no-store')
+      .send(page.replaceAll('{{widgetKey}}', key))
   })
   await app.register(swagger, { mode: 'static', specification: { document: openApi(version) as never } })
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { docExpansion: 'none', deepLinking: true } })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    uiConfig: { docExpansion: 'none', deepLinking: true },
+  })
 }
 
 /** The demo page shows the widget of the oldest inbox of the first workspace. */
 async function firstWidgetKey({ chat }: Parley): Promise<string> {
-  const inbox = await chat.db.selectFrom('inbox').select('widget_key').orderBy('created_at').orderBy('id').limit(1).executeTakeFirst()
+  const inbox = await chat.db
+    .selectFrom('inbox')
+    .select('widget_key')
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(1)
+    .executeTakeFirst()
   return inbox?.widget_key ?? ''
 }

@@ -10,7 +10,13 @@ import { checkPart } from '../validation.ts'
 export type Authenticate = (request: FastifyRequest) => Promise<Actor>
 
 /** Where guessing pays: these are limited per address. */
-const guarded = new Set<OperationName>(['setup.claim', 'auth.register', 'auth.login', 'auth.refresh', 'widget.session'])
+const guarded = new Set<OperationName>([
+  'setup.claim',
+  'auth.register',
+  'auth.login',
+  'auth.refresh',
+  'widget.session',
+])
 
 /** Every operation of the protocol as a route, straight from its table; those with files or bytes have doors of their own. */
 export function operationRoutes(app: FastifyInstance, parley: Parley, authenticate: Authenticate): void {
@@ -20,10 +26,17 @@ export function operationRoutes(app: FastifyInstance, parley: Parley, authentica
     app.route({
       method,
       url: `/api/v1${path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
-      config: { operation: name, ...(guarded.has(name) && parley.chat.config.rateLimit && { rateLimit: { max: 30, timeWindow: 60_000 } }) },
+      config: {
+        operation: name,
+        ...(guarded.has(name) &&
+          parley.chat.config.rateLimit && { rateLimit: { max: 30, timeWindow: 60_000 } }),
+      },
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
         // Who comes before what: somebody without a right learns nothing of what a valid request looks like.
-        const who = access === 'public' ? callerOf(request.raw, parley.chat.config.trustProxy) : await authenticate(request)
+        const who =
+          access === 'public'
+            ? callerOf(request.raw, parley.chat.config.trustProxy)
+            : await authenticate(request)
         const input = {
           ...checkPart(name, 'body', method === 'GET' ? (request.body ?? {}) : bodyOf(request)),
           ...checkPart(name, 'query', request.query),

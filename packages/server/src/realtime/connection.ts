@@ -2,23 +2,25 @@ import { randomUUIDv7 } from 'node:crypto'
 import {
   type CloseReason,
   type ControlFrame,
+  type Event,
   type Hello,
   limits,
   protocolVersion,
   type Visibility,
 } from '@parley/protocol'
 import { standingOf } from '../chat/access.ts'
-import type { Actor } from '../chat/actor.ts'
-import { Failure } from '../chat/failure.ts'
 import { visiblePeople } from '../chat/acquaintance.ts'
-import { participatingIn } from '../chat/participants.ts'
+import type { Actor } from '../chat/actor.ts'
+import { linkedMessage } from '../chat/attachments.ts'
+import { Failure } from '../chat/failure.ts'
 import { requireOrigin } from '../chat/origins.ts'
-import { changesSince, getConversation } from '../chat/summaries.ts'
+import { participatingIn } from '../chat/participants.ts'
 import { authenticate, type Caller } from '../chat/sessions.ts'
+import { changesSince, getConversation } from '../chat/summaries.ts'
 import { errorBody } from '../errors.ts'
 import { isOperationName, performCommand } from '../operations.ts'
 import type { Parley, Peer } from '../parley.ts'
-import { readCommand, readFrame } from '../validation.ts'
+import { readCommand, readFrame, refuseBadText } from '../validation.ts'
 import { Frame } from './frame.ts'
 import type { Listener } from './hub.ts'
 
@@ -82,16 +84,11 @@ export class Connection implements Listener, Peer {
   /** A text frame from the peer. */
   receive(text: string): void {
     this.#heardAt = Date.now()
-    try {
-      const frame = readFrame(text)
-      if (frame.kind === 'hello') return this.#greet(frame.hello)
-      if (frame.kind === 'heartbeat') return
-      if (this.#state.name !== 'live') throw new Failure('unauthenticated')
-      this.#command(frame)
-    } catch (error) {
-      if (this.#state.name === 'greeting') this.close(error instanceof Failure && error.code === 'unauthenticated' ? 'unauthenticated' : 'protocol_error')
-      else this.#control({ type: 'reply', id: 0, ok: false, error: errorBody(error) })
-    }
+    const frame = readFrame(text)
+    if (!frame || (frame.kind === 'hello') !== (this.#state.name === 'greeting'))
+      return this.close('protocol_error')
+    if (frame.kind === 'hello') this.#greet(frame.hello)
+    else if (frame.kind === 'command') this.#command(frame)
   }
 
   /** The peer is there although it said nothing: a poll was asked for. */
@@ -100,11 +97,19 @@ export class Connection implements Listener, Peer {
   }
 
   hear(frame: Frame): void {
+    if (isWeather(frame.event) && this.#wire.queued() > this.#parley.chat.config.outboxBytes / 2) return
     this.#sent++
-    this.#send(frame.bytes)
+    this.#send(this.#encode(frame))
     if (frame.event.type === 'conversation.deleted') {
       this.#tellLost(frame.event.conversationId, 'deleted')
     }
+  }
+
+  /** The same bytes for everybody, but for files: links to them are signed for one reader. */
+  #encode(frame: Frame): Buffer | string {
+    const { event } = frame
+    if (event.type !== 'message.created' || event.message.attachments.length === 0) return frame.bytes
+    return JSON.stringify({ ...event, message: linkedMessage(this.#parley.chat, event.message, this.actor) })
   }
 
   async drained(): Promise<void> {
@@ -168,8 +173,7 @@ export class Connection implements Listener, Peer {
   }
 
   #greet(hello: Hello): void {
-    if (this.#state.name !== 'greeting') throw new Failure('invalid_request', { field: 'type', message: 'Hello comes once' })
-    clearTimeout(this.#state.deadline)
+    if (this.#state.name === 'greeting') clearTimeout(this.#state.deadline)
     this.#state = { name: 'joining' }
     this.#join(hello).catch((error: unknown) => {
       if (error instanceof Failure) return this.close(closeReasonOf(error))
@@ -199,7 +203,9 @@ export class Connection implements Listener, Peer {
       protocol: protocolVersion,
     })
     if (hello.cursor) await this.#resumeList(hello.cursor)
-    await Promise.all((hello.follow ?? []).map(({ conversationId, after }) => this.#follow(conversationId, after)))
+    await Promise.all(
+      (hello.follow ?? []).map(({ conversationId, after }) => this.#follow(conversationId, after)),
+    )
   }
 
   async #resumeList(cursor: string): Promise<void> {
@@ -217,7 +223,8 @@ export class Connection implements Listener, Peer {
     try {
       return await changesSince(this.#parley.chat, this.actor, cursor)
     } catch (error) {
-      if (error instanceof Failure && error.code === 'invalid_cursor') return { outcome: 'reset', reason: 'epoch' }
+      if (error instanceof Failure && error.code === 'invalid_cursor')
+        return { outcome: 'reset', reason: 'epoch' }
       throw error
     }
   }
@@ -240,16 +247,23 @@ export class Connection implements Listener, Peer {
   }
 
   #command(frame: { id: number; type: string; input: Record<string, unknown> }): void {
-    if (this.#inFlight >= limits.commandsInFlight) {
-      this.#control({ type: 'reply', id: frame.id, ok: false, error: errorBody(new Failure('overloaded', { notApplied: true })) })
+    if (this.#state.name !== 'live') return
+    if (this.#inFlight >= limits.commandsInFlight || this.#parley.isDraining) {
+      const failure = new Failure(this.#parley.isDraining ? 'overloaded' : 'rate_limited', {
+        notApplied: true,
+        retryAfter: 1,
+      })
+      this.#control({ type: 'reply', id: frame.id, ok: false, error: errorBody(failure) })
       return
     }
     this.#inFlight++
     this.#run(frame)
       .then(
-        (result) => this.#control({ type: 'reply', id: frame.id, ok: true, ...(result !== undefined && { result }) }),
+        (result) =>
+          this.#control({ type: 'reply', id: frame.id, ok: true, ...(result !== undefined && { result }) }),
         (error: unknown) => {
-          if (!(error instanceof Failure)) this.#parley.log.error({ err: error, command: frame.type }, 'command failed')
+          if (!(error instanceof Failure))
+            this.#parley.log.error({ err: error, command: frame.type }, 'command failed')
           this.#control({ type: 'reply', id: frame.id, ok: false, error: errorBody(error) })
         },
       )
@@ -258,7 +272,8 @@ export class Connection implements Listener, Peer {
       })
   }
 
-  #run({ type, input }: { type: string; input: Record<string, unknown> }): Promise<unknown> {
+  async #run({ type, input }: { type: string; input: Record<string, unknown> }): Promise<unknown> {
+    refuseBadText(input)
     if (isOperationName(type)) return performCommand(this.#parley, type, this.actor, input)
     return this.#ownCommand(type, input)
   }
@@ -269,7 +284,9 @@ export class Connection implements Listener, Peer {
       case 'conversation.follow': {
         await standingOf(this.#parley.chat.db, this.actor, command.conversationId)
         // The reply goes first; the log follows as frames of its own.
-        setImmediate(() => this.#follow(command.conversationId, command.after).catch(() => this.close('restarting')))
+        setImmediate(() =>
+          this.#follow(command.conversationId, command.after).catch(() => this.close('restarting')),
+        )
         return
       }
       case 'conversation.unfollow':
@@ -317,7 +334,8 @@ export class Connection implements Listener, Peer {
         this.hear(new Frame({ type: 'conversation.changed', summary }))
       } catch (error) {
         // Gone again before we looked; or the store is away, and the sweep will find it.
-        if (!(error instanceof Failure)) this.#parley.log.warn({ err: error }, 'could not tell a new conversation')
+        if (!(error instanceof Failure))
+          this.#parley.log.warn({ err: error }, 'could not tell a new conversation')
       }
     }
   }
@@ -339,6 +357,9 @@ export class Connection implements Listener, Peer {
     this.#wire.terminate('slow_reader')
   }
 }
+
+/** What may be dropped for a peer that reads slowly, before the connection itself is. */
+const isWeather = (event: Event) => event.type === 'typing.changed' || event.type === 'presence.changed'
 
 function closeReasonOf(failure: Failure): CloseReason {
   if (failure.code === 'token_expired') return 'token_expired'

@@ -191,7 +191,8 @@ export class Hub {
       told: (event) => {
         this.#expelled(conversation.id, event)
         if (event.type === 'conversation.created') {
-          for (const listener of this.#feedsOf({ ...conversation, inboxId: tail.inboxId })) listener.gained(conversation.id)
+          for (const listener of this.#feedsOf({ ...conversation, inboxId: tail.inboxId }))
+            listener.gained(conversation.id)
         }
       },
     })
@@ -201,7 +202,8 @@ export class Hub {
 
   /** Called by the sweep: tails that nobody follows and nothing has happened in are forgotten. */
   tidy(olderThanMs: number): void {
-    for (const tail of this.#tails.values()) if (tail.isIdle(olderThanMs)) this.#tails.delete(tail.conversation.id)
+    for (const tail of this.#tails.values())
+      if (tail.isIdle(olderThanMs)) this.#tails.delete(tail.conversation.id)
   }
 
   #forgetIfIdle(tail: Tail): void {

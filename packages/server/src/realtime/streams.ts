@@ -1,5 +1,5 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { limits } from '@parley/protocol'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Actor } from '../chat/actor.ts'
 import { Failure } from '../chat/failure.ts'
 import type { Parley } from '../parley.ts'
@@ -10,7 +10,11 @@ import { Connection, type Wire } from './connection.ts'
  * The same connection for networks that block WebSocket: Server-Sent Events with commands by POST, and long polling
  * for those that buffer streams too. Hello is the body of the first request, so the token is never in a URL.
  */
-export function streamRoutes(app: FastifyInstance, parley: Parley, authenticate: (request: FastifyRequest) => Promise<Actor>): void {
+export function streamRoutes(
+  app: FastifyInstance,
+  parley: Parley,
+  authenticate: (request: FastifyRequest) => Promise<Actor>,
+): void {
   const byId = new Map<string, { connection: Connection; poll: Mailbox | null }>()
 
   app.post('/api/v1/realtime/sse', async (request, reply) => {
@@ -27,7 +31,11 @@ export function streamRoutes(app: FastifyInstance, parley: Parley, authenticate:
 
   app.post('/api/v1/realtime/poll', async (request) => {
     const mailbox = new Mailbox()
-    const connection = new Connection(parley, mailbox.wire, callerOf(request.raw, parley.chat.config.trustProxy))
+    const connection = new Connection(
+      parley,
+      mailbox.wire,
+      callerOf(request.raw, parley.chat.config.trustProxy),
+    )
     byId.set(connection.id, { connection, poll: mailbox })
     mailbox.onEnd = () => {
       byId.delete(connection.id)
@@ -37,23 +45,29 @@ export function streamRoutes(app: FastifyInstance, parley: Parley, authenticate:
     return { connectionId: connection.id, frames: await mailbox.collect(limits.pollMs) }
   })
 
-  app.post<{ Params: { connectionId: string }; Body: { frames?: unknown } }>('/api/v1/realtime/poll/:connectionId', async (request) => {
-    const { connection, poll } = await own(request)
-    if (!poll) throw new Failure('not_found')
-    const frames = request.body?.frames ?? []
-    if (!Array.isArray(frames) || frames.length > limits.commandsInFlight) {
-      throw new Failure('invalid_request', { field: 'frames', message: 'A list of command frames' })
-    }
-    for (const frame of frames) connection.receive(JSON.stringify(frame))
-    connection.touch()
-    return { frames: await poll.collect(limits.pollMs) }
-  })
+  app.post<{ Params: { connectionId: string }; Body: { frames?: unknown } }>(
+    '/api/v1/realtime/poll/:connectionId',
+    async (request) => {
+      const { connection, poll } = await own(request)
+      if (!poll) throw new Failure('not_found')
+      const frames = request.body?.frames ?? []
+      if (!Array.isArray(frames) || frames.length > limits.commandsInFlight) {
+        throw new Failure('invalid_request', { field: 'frames', message: 'A list of command frames' })
+      }
+      for (const frame of frames) connection.receive(JSON.stringify(frame))
+      connection.touch()
+      return { frames: await poll.collect(limits.pollMs) }
+    },
+  )
 
-  app.post<{ Params: { connectionId: string } }>('/api/v1/realtime/connections/:connectionId', async (request, reply) => {
-    const { connection } = await own(request)
-    connection.receive(JSON.stringify(request.body))
-    return reply.code(202).send({})
-  })
+  app.post<{ Params: { connectionId: string } }>(
+    '/api/v1/realtime/connections/:connectionId',
+    async (request, reply) => {
+      const { connection } = await own(request)
+      connection.receive(JSON.stringify(request.body))
+      return reply.code(202).send({})
+    },
+  )
 
   /** A connection belongs to whoever opened it; for everybody else there is none. */
   async function own(request: FastifyRequest<{ Params: { connectionId: string } }>) {

@@ -30,7 +30,9 @@ export class Sweep {
   }
 
   async start(): Promise<void> {
-    const { rows } = await sql<{ horizon: string }>`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`.execute(this.#chat.db)
+    const { rows } = await sql<{
+      horizon: string
+    }>`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`.execute(this.#chat.db)
     this.#horizon = rows[0]?.horizon ?? '0'
     this.#next()
   }
@@ -43,7 +45,9 @@ export class Sweep {
   async look(): Promise<void> {
     const workspaces = this.#hub.workspaces()
     const since = this.#horizon
-    const { rows } = await sql<{ horizon: string }>`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`.execute(this.#chat.db)
+    const { rows } = await sql<{
+      horizon: string
+    }>`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`.execute(this.#chat.db)
     if (workspaces.length > 0) {
       await this.#conversations(workspaces, since)
       await this.#receipts(workspaces, since)
@@ -83,7 +87,12 @@ export class Sweep {
       if (!this.#hub.marked(row.conversation_id, row.person_id, row.delivered_seq, row.read_seq)) continue
       const [receipt] = await receiptsOf(this.#chat.db, row.workspace_id, row.conversation_id, row.person_id)
       if (!receipt) continue
-      this.#hub.hear({ type: 'receipt', workspaceId: row.workspace_id, conversationId: row.conversation_id, receipt })
+      this.#hub.hear({
+        type: 'receipt',
+        workspaceId: row.workspace_id,
+        conversationId: row.conversation_id,
+        receipt,
+      })
     }
   }
 
@@ -95,7 +104,10 @@ export class Sweep {
       union select workspace_id, person_id from session
         where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8
       union select workspace_id, person_id from participant
-        where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8`.execute(this.#chat.db)
-    for (const row of rows) this.#hub.hear({ type: 'access', workspaceId: row.workspace_id, userIds: [row.person_id] })
+        where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8`.execute(
+      this.#chat.db,
+    )
+    for (const row of rows)
+      this.#hub.hear({ type: 'access', workspaceId: row.workspace_id, userIds: [row.person_id] })
   }
 }

@@ -13,13 +13,21 @@ export const realtimePath = '/api/v1/realtime'
  * breaks the WebSocket protocol ends its own connection and nothing else. Paths that are not ours are left to others.
  */
 export function acceptWebSockets(server: Server, parley: Parley): { close(): void } {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: limits.frameBytes, perMessageDeflate: false })
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: limits.frameBytes,
+    perMessageDeflate: false,
+  })
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (pathOf(request) !== realtimePath) return
-    if (parley.isDraining) return socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\r\n')
+    if (parley.isDraining)
+      return socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\r\n')
     sockets.handleUpgrade(request, socket, head, (websocket) => {
       const wire: Wire = {
-        send: (data) => websocket.send(data, { binary: false }),
+        send: (data) => {
+          gather(socket)
+          websocket.send(data, { binary: false })
+        },
         queued: () => websocket.bufferedAmount,
         close: (reason) => {
           websocket.close(closeCodes[reason].code, reason)
@@ -44,6 +52,13 @@ export function acceptWebSockets(server: Server, parley: Parley): { close(): voi
       sockets.close()
     },
   }
+}
+
+/** Frames of one turn of the loop leave in one write: the reply to a send and the entry it made, above all. */
+function gather(socket: Duplex): void {
+  if (socket.writableCorked > 0) return
+  socket.cork()
+  process.nextTick(() => socket.uncork())
 }
 
 /** Without the query: tokens do not belong there, and nothing of it is looked at or logged. */

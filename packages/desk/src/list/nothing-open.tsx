@@ -1,0 +1,27 @@
+import { useDesk, useStore } from '../at-desk.tsx'
+import { FirstSteps } from './first-steps.tsx'
+
+/** Beside the list while no conversation is open. */
+export function NothingOpen() {
+  const { parley } = useDesk()
+  const all = useStore(parley.lists({ status: 'active' }))
+  const closed = useStore(parley.lists({ status: 'closed' }))
+  const isNew = all.phase === 'ready' && closed.phase === 'ready' && all.rows.length + closed.rows.length === 0
+  if (isNew) {
+    return (
+      <main className="pane nothing-open thread-pane">
+        <FirstSteps />
+      </main>
+    )
+  }
+  return (
+    <main className="pane nothing-open thread-pane">
+      <div className="page-message">
+        <h2>Choose a conversation</h2>
+        <p>
+          <kbd>J</kbd> and <kbd>K</kbd> move along the list, <kbd>Enter</kbd> opens, <kbd>Esc</kbd> goes back.
+        </p>
+      </div>
+    </main>
+  )
+}

@@ -1,0 +1,211 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import type { Announcement } from '../src/chat/chat.ts'
+import type { Fanout } from '../src/realtime/fanout.ts'
+import { startServer, type TestServer } from '../src/testing.ts'
+
+/** ana asks, sam answers; both are in one conversation of the first inbox. */
+async function cast(server: TestServer) {
+  const ana = await server.person('contact', 'ana')
+  const sam = await server.person('agent', 'sam')
+  const { conversation } = await ana.call('conversation.create', { kind: 'support' })
+  return { ana, sam, id: conversation.id }
+}
+
+describe('a conversation heard live', () => {
+  test('[L1] both sides hear every entry once, in order, and the contact sees a hole where a note stands', async () => {
+    await using server = await startServer()
+    const { ana, sam, id } = await cast(server)
+    const anaHears = await ana.connect({ follow: [{ conversationId: id, after: 0 }] })
+    const samHears = await sam.connect({ follow: [{ conversationId: id, after: 0 }] })
+    await ana.send(id, 'hello')
+    await sam.send(id, 'good morning')
+    await sam.call('message.note', { conversationId: id, clientMessageId: 'n', body: 'be kind' })
+    const last = await sam.send(id, 'how can I help?')
+    await anaHears.until((frame) => frame.type === 'message.created' && frame.seq === last.seq)
+    await samHears.until((frame) => frame.type === 'message.created' && frame.seq === last.seq)
+    expect(samHears.entries(id).map((entry) => entry.seq)).toEqual([1, 2, 3, 4, 5, 6, 7])
+    expect(anaHears.entries(id).map((entry) => entry.seq)).toEqual([1, 2, 3, 4, 5, 7])
+    expect(JSON.stringify(anaHears.heard)).not.toContain('be kind')
+  })
+
+  test('[R10] who comes back with a position is told everything after it, once and in order, then lives on', async () => {
+    await using server = await startServer()
+    const { ana, sam, id } = await cast(server)
+    const first = await ana.connect({ follow: [{ conversationId: id, after: 0 }] })
+    const { seq } = await sam.send(id, 'are you there?')
+    await first.until((frame) => frame.type === 'message.created')
+    first.close()
+    for (let i = 0; i < 450; i++) await sam.send(id, `missed ${i}`)
+    const again = await ana.connect({ follow: [{ conversationId: id, after: seq }] })
+    const caughtUp = await again.until<{ type: 'caughtup'; seq: number; conversationId: string }>(
+      (frame) => frame.type === 'caughtup',
+    )
+    const live = await sam.send(id, 'welcome back')
+    await again.until((frame) => frame.type === 'message.created' && frame.seq === live.seq)
+    expect(caughtUp.seq).toBe(seq + 450)
+    expect(again.entries(id).map((entry) => entry.seq)).toEqual(
+      Array.from({ length: 451 }, (_, i) => seq + 1 + i),
+    )
+  })
+
+  test('[R12] a position beyond the log is answered with reset, not with silence', async () => {
+    await using server = await startServer()
+    const { ana, id } = await cast(server)
+    const socket = await ana.connect({ follow: [{ conversationId: id, after: 99 }] })
+    expect(await socket.until((frame) => frame.type === 'reset')).toMatchObject({
+      conversationId: id,
+      reason: 'position_ahead',
+    })
+  })
+
+  test('[R7] a list cursor brings back what changed while away, and nothing else', async () => {
+    await using server = await startServer()
+    const { ana, sam, id } = await cast(server)
+    const { conversation: quiet } = await ana.call('conversation.create', { kind: 'support' })
+    const { cursor } = await ana.call('conversation.list', {})
+    await sam.send(id, 'while you were away')
+    const socket = await ana.connect({ cursor })
+    const row = await socket.until((frame) => frame.type === 'conversation.changed')
+    expect(row).toMatchObject({
+      summary: { conversation: { id }, unread: 1, lastMessage: { body: 'while you were away' } },
+    })
+    await wait(100)
+    expect(
+      socket.heard.filter(
+        (frame) => frame.type === 'conversation.changed' && frame.summary.conversation.id === quiet.id,
+      ),
+    ).toEqual([])
+  })
+
+  test('[A4] a new conversation appears in the lists of the inbox’s team, and of nobody else', async () => {
+    await using server = await startServer()
+    const { workspaceId } = await server.workspace()
+    const elsewhere = await (await server.person('owner', 'other', workspaceId)).connect()
+    const stranger = await (await server.person('contact', 'eve')).connect()
+    const sam = await (await server.person('agent', 'sam')).connect()
+    const ana = await server.person('contact', 'ana')
+    const { conversation } = await ana.call('conversation.create', { kind: 'support', subject: 'secret' })
+    await ana.send(conversation.id, 'hello')
+    await sam.until(
+      (frame) => frame.type === 'conversation.changed' && frame.summary.conversation.id === conversation.id,
+    )
+    await sam.until((frame) => frame.type === 'message.created' && frame.message.body === 'hello')
+    await wait(100)
+    expect(elsewhere.heard.map((frame) => frame.type)).toEqual(['welcome'])
+    expect(stranger.heard.map((frame) => frame.type)).toEqual(['welcome'])
+  })
+
+  test('[W2] typing and receipts reach the other side, never the one who typed', async () => {
+    await using server = await startServer()
+    const { ana, sam, id } = await cast(server)
+    const { seq } = await ana.send(id, 'hello')
+    const anaHears = await ana.connect({ follow: [{ conversationId: id, after: seq }] })
+    const samHears = await sam.connect({ follow: [{ conversationId: id, after: seq }] })
+    await Promise.all(
+      [anaHears, samHears].map((socket) => socket.until((frame) => frame.type === 'caughtup')),
+    )
+    await samHears.command('typing.set', { conversationId: id, typing: true })
+    await samHears.command('receipt.move', { conversationId: id, read: seq })
+    expect(await anaHears.until((frame) => frame.type === 'typing.changed')).toMatchObject({
+      name: 'sam',
+      typing: true,
+    })
+    expect(await anaHears.until((frame) => frame.type === 'receipt.moved')).toMatchObject({
+      receipt: { userId: sam.userId, read: seq, delivered: seq },
+    })
+    expect(samHears.heard.some((frame) => frame.type === 'typing.changed')).toBe(false)
+  })
+})
+
+describe('hints that get lost', () => {
+  test('[R10] with a third of the announcements dropped and a third repeated, listeners end at the log', async () => {
+    const lossy = lossyFanout(0.35, 0.35)
+    await using server = await startServer({ fanout: lossy })
+    const { ana, sam, id } = await cast(server)
+    const socket = await ana.connect({ follow: [{ conversationId: id, after: 0 }] })
+    const bodies: string[] = []
+    for (let i = 0; i < 60; i++) {
+      await (i % 2 ? ana : sam).send(id, `line ${i}`)
+      bodies.push(`line ${i}`)
+    }
+    const { lastSeq } = await ana.call('message.list', { conversationId: id })
+    await socket.until((frame) => 'seq' in frame && frame.type !== 'caughtup' && frame.seq === lastSeq, 6_000)
+    expect(lossy.dropped).toBeGreaterThan(0)
+    const heard = socket.entries(id)
+    expect(heard.flatMap((entry) => entry.body ?? [])).toEqual(bodies)
+    expect(heard.map((entry) => entry.seq)).toEqual(Array.from({ length: lastSeq }, (_, i) => i + 1))
+  })
+
+  test('[R13] a list that follows nothing hears of a change whose announcement was lost', async () => {
+    const lossy = lossyFanout(0, 0)
+    await using server = await startServer({ fanout: lossy })
+    const { ana, sam, id } = await cast(server)
+    const desk = await sam.connect()
+    lossy.drop = 1
+    await ana.send(id, 'nobody was told')
+    await desk.until((frame) => JSON.stringify(frame).includes('nobody was told'), 6_000)
+  })
+})
+
+describe('who may hear', () => {
+  test('[A7] whoever is put out of a conversation stops hearing it and is told so', async () => {
+    await using server = await startServer()
+    const owner = await server.person('owner')
+    const [ana, bea] = [await server.person('contact', 'ana'), await server.person('contact', 'bea')]
+    const { conversation } = await owner.call('conversation.create', {
+      kind: 'group',
+      participantIds: [ana.userId, bea.userId],
+    })
+    const socket = await bea.connect({ follow: [{ conversationId: conversation.id, after: 0 }] })
+    await socket.until((frame) => frame.type === 'caughtup')
+    await owner.call('participant.remove', { conversationId: conversation.id, userId: bea.userId })
+    await socket.until((frame) => frame.type === 'conversation.lost')
+    await ana.send(conversation.id, 'now she is gone')
+    await wait(200)
+    expect(JSON.stringify(socket.heard)).not.toContain('now she is gone')
+    expect((await bea.try('message.list', { conversationId: conversation.id })).status).toBe(404)
+  })
+
+  test('[A7] logging out closes the sockets of that session within two seconds', async () => {
+    await using server = await startServer()
+    const { sam } = await cast(server)
+    const socket = await sam.connect()
+    await sam.call('auth.logout', {})
+    expect(await socket.closed(2_000)).toBe(4102)
+    expect((await sam.try('me.get', {})).status).toBe(401)
+  })
+
+  test('[T6] a binary frame and a bad token are closed with the codes for that', async () => {
+    await using server = await startServer()
+    const { ana } = await cast(server)
+    const socket = await ana.connect()
+    const { websocket } = socket
+    websocket.send(Buffer.from([1, 2, 3]), { binary: true })
+    expect(await socket.closed()).toBe(4100)
+    await expect(server.person('contact').then((eve) => eve.connect({ token: 'nonsense' }))).rejects.toThrow(
+      'closed with 4101',
+    )
+  })
+})
+
+/** A fan-out that drops and repeats a share of what it is given. */
+function lossyFanout(drop: number, repeat: number): Fanout & { dropped: number; drop: number } {
+  let hear: (announcement: Announcement) => void = () => {}
+  return {
+    dropped: 0,
+    drop,
+    announce(announcement) {
+      if (Math.random() < this.drop) {
+        this.dropped++
+        return
+      }
+      hear(announcement)
+      if (Math.random() < repeat) hear(announcement)
+    },
+    listen: (listener) => {
+      hear = listener
+    },
+    close: async () => {},
+  }
+}
