@@ -1,5 +1,8 @@
 CREATE FUNCTION public.append_messages(workspace_ids uuid[], conversation_ids uuid[], ids uuid[], sender_ids uuid[], kinds text[], bodies text[], visibilities text[], reply_to_ids uuid[], metadatas jsonb[], client_message_ids text[], send_keys uuid[], content_hashes uuid[], attachments jsonb[]) RETURNS TABLE(item integer, outcome text, message_id uuid, message_seq integer, role text, at timestamp with time zone, inbox uuid)
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 begin
   perform 1 from conversation c
@@ -52,15 +55,16 @@ begin
     left join person s on s.workspace_id = g.w and s.id = g.sender
     left join message earlier on earlier.workspace_id = g.w and earlier.send_key = g.send_key
   ),
-  fresh as (
+  numbered as (
     select j.*,
-      j.last_seq + row_number() over same_conversation as new_seq,
-      j.message_count + count(*) filter (where j.visibility = 'everyone' and j.kind <> 'system') over same_conversation as new_ordinal,
-      j.note_count + count(*) filter (where j.visibility = 'agents') over same_conversation as new_note_ordinal,
+      j.last_seq + count(*) filter (where j.verdict = 'written') over so_far as new_seq,
+      j.message_count + count(*) filter (where j.verdict = 'written' and j.visibility = 'everyone' and j.kind <> 'system') over so_far as new_ordinal,
+      j.note_count + count(*) filter (where j.verdict = 'written' and j.visibility = 'agents') over so_far as new_note_ordinal,
       clock_timestamp() as written_at
-    from judged j where j.verdict = 'written'
-    window same_conversation as (partition by j.w, j.c order by j.n)
+    from judged j
+    window so_far as (partition by j.w, j.c order by j.n)
   ),
+  fresh as (select * from numbered where verdict = 'written'),
   inserted as (
     insert into message (
       workspace_id, conversation_id, seq, id, sender_id, sender_role, kind, body, visibility, reply_to_id, metadata,
@@ -89,11 +93,12 @@ begin
     ) t
     where c.workspace_id = t.w and c.id = t.c
   )
-  select j.n::integer, j.verdict,
-    coalesce(f.id, j.earlier_id), coalesce(f.new_seq::integer, j.earlier_seq), j.sender_role,
-    coalesce(f.written_at, j.earlier_at), j.inbox_id
-  from judged j left join fresh f on f.n = j.n
-  order by j.n;
+  select r.n::integer, r.verdict,
+    case when r.verdict = 'written' then r.id else r.earlier_id end,
+    case when r.verdict = 'written' then r.new_seq::integer else r.earlier_seq end, r.sender_role,
+    case when r.verdict = 'written' then r.written_at else r.earlier_at end, r.inbox_id
+  from numbered r
+  order by r.n;
 end $$;
 
 CREATE FUNCTION public.move_receipt(workspace uuid, conversation uuid, person uuid, delivered integer, read integer, messages integer[], sees_notes boolean) RETURNS boolean
@@ -174,6 +179,21 @@ CREATE TABLE public.access_grant (
     external_ref text,
     changed_xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
     CONSTRAINT access_grant_check CHECK ((person_a < person_b))
+);
+
+CREATE TABLE public.alias (
+    workspace_id uuid NOT NULL,
+    scheme text NOT NULL,
+    kind text NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL
+);
+
+CREATE TABLE public.alias_counter (
+    workspace_id uuid NOT NULL,
+    scheme text NOT NULL,
+    kind text NOT NULL,
+    last bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE public.api_key (
@@ -346,6 +366,17 @@ CREATE TABLE public.migration (
     ran_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.mount (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    dialect text NOT NULL,
+    port integer,
+    host text,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT mount_check CHECK (((port IS NULL) <> (host IS NULL)))
+);
+
 CREATE TABLE public.participant (
     workspace_id uuid NOT NULL,
     conversation_id uuid NOT NULL,
@@ -452,6 +483,12 @@ CREATE TABLE public.workspace (
 ALTER TABLE ONLY public.access_grant
     ADD CONSTRAINT access_grant_pkey PRIMARY KEY (workspace_id, id);
 
+ALTER TABLE ONLY public.alias_counter
+    ADD CONSTRAINT alias_counter_pkey PRIMARY KEY (workspace_id, scheme, kind);
+
+ALTER TABLE ONLY public.alias
+    ADD CONSTRAINT alias_pkey PRIMARY KEY (workspace_id, scheme, kind, id);
+
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (workspace_id, id);
 
@@ -497,6 +534,9 @@ ALTER TABLE ONLY public.message_revision
 ALTER TABLE ONLY public.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.mount
+    ADD CONSTRAINT mount_pkey PRIMARY KEY (workspace_id, id);
+
 ALTER TABLE ONLY public.participant
     ADD CONSTRAINT participant_pkey PRIMARY KEY (workspace_id, conversation_id, person_id);
 
@@ -533,6 +573,8 @@ CREATE INDEX access_grant_pair ON public.access_grant USING btree (workspace_id,
 
 CREATE UNIQUE INDEX access_grant_ref ON public.access_grant USING btree (workspace_id, external_ref) WHERE (external_ref IS NOT NULL);
 
+CREATE UNIQUE INDEX alias_name ON public.alias USING btree (workspace_id, scheme, kind, name);
+
 CREATE INDEX attachment_message ON public.attachment USING btree (workspace_id, message_id) WHERE (message_id IS NOT NULL);
 
 CREATE INDEX attachment_unsent ON public.attachment USING btree (created_at) WHERE (message_id IS NULL);
@@ -558,6 +600,10 @@ CREATE INDEX message_retracted ON public.message USING btree (workspace_id, conv
 CREATE UNIQUE INDEX message_send_key ON public.message USING btree (workspace_id, send_key);
 
 CREATE INDEX message_sender ON public.message USING btree (workspace_id, conversation_id, sender_id, seq);
+
+CREATE UNIQUE INDEX mount_host ON public.mount USING btree (host) WHERE (host IS NOT NULL);
+
+CREATE UNIQUE INDEX mount_port ON public.mount USING btree (port) WHERE (port IS NOT NULL);
 
 CREATE INDEX participant_changed ON public.participant USING btree (workspace_id, changed_xid);
 
@@ -587,6 +633,12 @@ CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit_entry F
 
 ALTER TABLE ONLY public.access_grant
     ADD CONSTRAINT access_grant_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
+
+ALTER TABLE ONLY public.alias_counter
+    ADD CONSTRAINT alias_counter_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
+
+ALTER TABLE ONLY public.alias
+    ADD CONSTRAINT alias_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
@@ -621,8 +673,8 @@ ALTER TABLE ONLY public.inbox
 ALTER TABLE ONLY public.invitation
     ADD CONSTRAINT invitation_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
 
-ALTER TABLE ONLY public.message
-    ADD CONSTRAINT message_workspace_id_conversation_id_fkey FOREIGN KEY (workspace_id, conversation_id) REFERENCES public.conversation(workspace_id, id);
+ALTER TABLE ONLY public.mount
+    ADD CONSTRAINT mount_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
 
 ALTER TABLE ONLY public.participant
     ADD CONSTRAINT participant_workspace_id_conversation_id_fkey FOREIGN KEY (workspace_id, conversation_id) REFERENCES public.conversation(workspace_id, id);

@@ -9,7 +9,8 @@ const shared: InlineConfig = {
   logLevel: 'warn',
   resolve: { conditions: ['source', 'module', 'browser', 'production'] },
 }
-const target = 'es2022'
+/** Where everything the client and the styles use is at home. */
+const target = ['es2022', 'chrome120', 'firefox121', 'safari17.4']
 
 /**
  * Two outputs. The panel is a module with a hashed name, loaded when somebody opens the chat. The loader is the one

@@ -114,7 +114,7 @@ export function connect(options: ConnectOptions, parts: Pick<ConnectionOptions, 
   /** Told by those who take part: an agent whose desk merely lists a conversation has not been given it. */
   function delivered(id: string, seq: number) {
     const row = lists.row(id)
-    if (receipts && (row ? row.receipt : conversations.has(id))) mark.move(id, { delivered: seq })
+    if (receipts && (row ? row.receipt : conversations.has(id))) mark.move(id, { delivered: seq, read: 0 })
   }
 
   function markRead(id: string, seq: number) {

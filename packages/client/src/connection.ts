@@ -1,12 +1,18 @@
 import type { Beat, ControlFrame, Event, Hello, limits, ServerFrame } from '@parley/protocol'
-import { closeCodes } from '@parley/protocol/errors'
 import type { ConnectionState, Credentials, ParleyStorage, StopReason, TransportName } from './api.ts'
-import { errorFrom, ParleyError } from './error.ts'
+import { disconnected, errorFrom, ParleyError, unanswered } from './error.ts'
 import { requestMs } from './http.ts'
 import { Cell } from './store.ts'
 import { poll } from './transports/poll.ts'
 import { sse } from './transports/sse.ts'
-import type { Command, Link, Lost, Transport, Wire } from './transports/transport.ts'
+import {
+  type Command,
+  isTelling,
+  type Link,
+  type Lost,
+  type Transport,
+  type Wire,
+} from './transports/transport.ts'
 import { websocket } from './transports/websocket.ts'
 
 /**
@@ -111,7 +117,7 @@ export function connection(options: ConnectionOptions) {
     }
     received = 0
     heardAt = Date.now()
-    after(welcomeMs, () => lost({ reason: 'lost', error: silent() }))
+    after(welcomeMs, () => lost({ reason: 'lost', error: unanswered() }))
     link = transports[name](hello, options.wire, {
       heard: () => {
         heardAt = Date.now()
@@ -145,7 +151,7 @@ export function connection(options: ConnectionOptions) {
     home = rung
     every(frame.heartbeatMs, beat)
     every(listenMs, () => {
-      if (Date.now() - heardAt >= silenceMs - listenMs) lost({ reason: 'lost', error: silent() })
+      if (Date.now() - heardAt >= silenceMs - listenMs) lost({ reason: 'lost', error: unanswered() })
     })
     state.set({ state: 'live', transport: name, userId: frame.userId, connectionId: frame.connectionId })
     options.welcomed(frame.userId, resumed)
@@ -159,7 +165,7 @@ export function connection(options: ConnectionOptions) {
         if (frame.sent !== received) {
           return lost({
             reason: 'lost',
-            error: new ParleyError('disconnected', 'Events were lost on the way.'),
+            error: disconnected(),
           })
         }
         cursor = frame.cursor
@@ -181,12 +187,12 @@ export function connection(options: ConnectionOptions) {
   }
 
   function lost({ reason, error }: Lost) {
+    // A stream has no close code; its goodbye names the reason.
+    if (reason === 'lost' && goodbye && isTelling(goodbye.reason)) reason = goodbye.reason
     if (state.get().state !== 'live') miss()
-    const told = goodbye?.reason ?? ''
     const within = goodbye?.withinMs
     drop()
-    // A stream has no close code; its goodbye names the reason.
-    switch (reason === 'lost' && told in closeCodes ? told : reason) {
+    switch (reason) {
       case 'token_expired':
         refused = token
         return refusals++ ? wait(error) : void open()
@@ -196,7 +202,7 @@ export function connection(options: ConnectionOptions) {
       case 'revoked':
       case 'origin_refused':
       case 'protocol_error':
-        return stop(reason === 'lost' ? (told as StopReason) : (reason as StopReason), error)
+        return stop(reason, error)
       default:
         if (error?.code === 'invalid_cursor') cursor = undefined
         return wait(error, within)
@@ -222,10 +228,10 @@ export function connection(options: ConnectionOptions) {
     goodbye = null
     link?.close()
     link = null
-    const gone = new ParleyError('disconnected', 'The connection was lost before the answer came.')
-    const unanswered = [...commands.values(), ...queue.splice(0)]
+    const gone = disconnected()
+    const waiting = [...commands.values(), ...queue.splice(0)]
     commands.clear()
-    for (const asked of unanswered) {
+    for (const asked of waiting) {
       clearTimeout(asked.timer)
       asked.fail(gone)
     }
@@ -252,7 +258,7 @@ export function connection(options: ConnectionOptions) {
   /** A command over the live connection. Fails with 'disconnected' or 'timeout' when no answer came. */
   function command(type: string, input: object): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      if (state.get().state !== 'live') return reject(new ParleyError('disconnected', 'Not connected.'))
+      if (state.get().state !== 'live') return reject(disconnected())
       queue.push({ type, input, done: resolve, fail: reject })
       pump()
     })
@@ -263,7 +269,7 @@ export function connection(options: ConnectionOptions) {
       const asked = queue.shift() as Asked
       const id = ++lastId
       commands.set(id, asked)
-      asked.timer = setTimeout(() => settle(id, { ok: false, error: silent() }), requestMs)
+      asked.timer = setTimeout(() => settle(id, { ok: false, error: unanswered() }), requestMs)
       link.send({ ...asked.input, type: asked.type, id } as Command)
     }
   }
@@ -366,5 +372,3 @@ export function connection(options: ConnectionOptions) {
     close: () => stop('closed'),
   }
 }
-
-const silent = () => new ParleyError('timeout', 'The server does not answer.')

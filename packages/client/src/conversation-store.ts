@@ -320,23 +320,16 @@ export function openConversation(options: ConversationOptions) {
   // ---- looking
 
   function look(): ConversationView {
-    const view = {
-      id,
+    return {
+      ...state,
       phase,
       lostReason,
       error,
-      conversation: state.conversation,
-      participants: state.participants,
       messages: showAll(),
-      receipts: state.receipts,
       typing: typing.length ? typing.map(({ userId, name }) => ({ userId, name })) : none,
-      seq: state.seq,
       caughtUp,
-      hasEarlier: state.hasEarlier,
       loadingEarlier: loadingEarlier !== null,
-      notices: state.notices,
     }
-    return view
   }
 
   function showAll(): ShownMessage[] {
@@ -489,8 +482,8 @@ function statusOf(state: ConversationState, me: string | null): (message: Messag
 
 function pendingMessage(entry: Entry, state: ConversationState, me: string | null): ShownMessage {
   const { clientMessageId, conversationId, createdAt, draft, error } = entry
-  const [type] = draft.attachments[0]?.mimeType.split('/') ?? []
-  const media = type === 'image' || type === 'audio' || type === 'video' ? type : 'file'
+  const [file] = draft.attachments
+  const media = /^(image|audio|video)\//.exec(file?.mimeType ?? '')?.[1] as 'image' | undefined
   return {
     key: clientMessageId,
     id: null,
@@ -502,7 +495,7 @@ function pendingMessage(entry: Entry, state: ConversationState, me: string | nul
     clientMessageId,
     senderId: me,
     senderRole: state.participants.find((one) => one.userId === me)?.role ?? 'contact',
-    kind: draft.kind ?? (type ? media : 'text'),
+    kind: draft.kind ?? (file ? (media ?? 'file') : 'text'),
     body: draft.body ?? '',
     visibility: entry.name === 'message.note' ? 'agents' : 'everyone',
     replyToId: draft.replyToId ?? null,

@@ -76,22 +76,17 @@ export function amend(message: Message, event: LogEvent): Message {
 }
 
 export function react(reactions: Message['reactions'], emoji: string, userId: string, on: boolean) {
-  const others = (reactions.find((one) => one.emoji === emoji)?.userIds ?? []).filter((id) => id !== userId)
-  const userIds = on ? [...others, userId] : others
-  if (!reactions.some((one) => one.emoji === emoji))
-    return on ? [...reactions, { emoji, userIds }] : reactions
-  return reactions
-    .map((one) => (one.emoji === emoji ? { emoji, userIds } : one))
-    .filter((one) => one.userIds.length)
+  const all = new Map(reactions.map((one) => [one.emoji, one.userIds]))
+  const others = (all.get(emoji) ?? []).filter((id) => id !== userId)
+  all.set(emoji, on ? [...others, userId] : others)
+  return [...all].map(([emoji, userIds]) => ({ emoji, userIds })).filter((one) => one.userIds.length)
 }
 
 /** Everybody who is or was here. Coming back replaces the earlier stay. */
 export function people(participants: readonly Participant[], event: LogEvent): readonly Participant[] {
   if (event.type === 'participant.joined') {
-    const { participant } = event
-    return participants.some((one) => one.userId === participant.userId)
-      ? participants.map((one) => (one.userId === participant.userId ? participant : one))
-      : [...participants, participant]
+    const all = new Map(participants.map((one) => [one.userId, one]))
+    return [...all.set(event.participant.userId, event.participant).values()]
   }
   if (event.type !== 'participant.left') return participants
   return participants.map((one) => (one.userId === event.userId ? { ...one, leftAt: event.at } : one))
@@ -124,23 +119,21 @@ export function begin(
   }
 }
 
-/** F5: people and row, fetched after `begin`; `heard` is every event since then. */
+/** F5: people, row, and what is not a message up to the page, fetched after `begin`; `heard` is every event since. */
 export function surround(
   state: ConversationState,
   fetched: {
     participants: readonly Participant[]
     conversation: Conversation
-    notices?: readonly LogEvent[]
+    notices: readonly LogEvent[]
   },
   heard: readonly LogEvent[],
 ): ConversationState {
-  const known = new Set(state.notices.map((event) => event.seq))
-  const earlier = (fetched.notices ?? []).filter((event) => !known.has(event.seq))
   return {
     ...state,
     participants: heard.reduce(people, fetched.participants),
     conversation: heard.reduce(touch, fetched.conversation),
-    notices: [...earlier, ...state.notices].toSorted((a, b) => a.seq - b.seq),
+    notices: [...fetched.notices, ...state.notices],
   }
 }
 

@@ -30,7 +30,16 @@ export class ParleyError extends Error {
     this.status = status
     this.details = details
   }
+
+  toJSON() {
+    return { ...this, message: this.message }
+  }
 }
+
+/** Fresh ones of the three. */
+export const unreachable = () => new ParleyError('network', 'The server could not be reached.')
+export const unanswered = () => new ParleyError('timeout', 'The server did not answer in time.')
+export const disconnected = () => new ParleyError('disconnected', 'The connection was lost.')
 
 /** From the `error` of an HTTP answer or a reply frame, or whatever stands in its place. */
 export function errorFrom(error: unknown, status = 0): ParleyError {
@@ -39,7 +48,7 @@ export function errorFrom(error: unknown, status = 0): ParleyError {
   if (typeof e.code === 'string' && typeof e.retry === 'boolean') {
     return new ParleyError(e.code, e.message ?? e.code, e.retry, status, { ...e })
   }
-  if (!status) return new ParleyError('network', 'The server could not be reached.')
+  if (!status) return unreachable()
   // Not ours: a proxy between. Its 5xx, 408 and 429 pass; its 4xx stay.
   const retry = status >= 500 || status === 408 || status === 429
   return new ParleyError(retry ? 'unavailable' : 'invalid_request', `HTTP ${status}`, retry, status)

@@ -1,5 +1,5 @@
 import type { Credentials } from './api.ts'
-import { errorFrom, ParleyError } from './error.ts'
+import { errorFrom, ParleyError, unanswered, unreachable } from './error.ts'
 import { realtimeRoutes, restRoutes } from './routes.ts'
 
 /**
@@ -45,8 +45,8 @@ export function http(options: HttpOptions): Http {
           cache: 'no-store',
           credentials: 'omit',
         })
-      } catch (error) {
-        throw isTimeout(signal) ? timeout() : errorFrom(error)
+      } catch {
+        throw unreachable()
       }
       if (response.ok) return response
       const failed = errorFrom(
@@ -61,30 +61,32 @@ export function http(options: HttpOptions): Http {
       throw failed
     },
     async request(method, path, { token, body, signal, timeoutMs = requestMs } = {}) {
-      const deadline = AbortSignal.timeout(timeoutMs)
-      const either = signal ? AbortSignal.any([signal, deadline]) : deadline
-      const response = await self.open(method, path, { token, body, signal: either })
-      if (response.status === 204) return undefined
+      const ending = new AbortController()
+      const end = () => ending.abort()
+      let late = false
+      const timer = setTimeout(() => {
+        late = true
+        end()
+      }, timeoutMs)
+      signal?.addEventListener('abort', end)
       try {
-        return await response.json()
-      } catch {
-        throw isTimeout(either)
-          ? timeout()
-          : new ParleyError('network', 'The answer did not arrive in full.', true, response.status)
+        const response = await self.open(method, path, { token, body, signal: ending.signal })
+        return response.status === 204 ? undefined : await response.json()
+      } catch (error) {
+        throw late ? unanswered() : error instanceof ParleyError ? error : unreachable()
+      } finally {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', end)
       }
     },
   }
   return self
 }
 
-const isTimeout = (signal?: AbortSignal) => signal?.reason?.name === 'TimeoutError'
-const timeout = () => new ParleyError('timeout', 'The server did not answer in time.')
-
 /** Method, path and body of an operation. What is not in the path goes into the query of a GET, else into the body. */
 export function routeOf(name: string, input: Record<string, unknown> = {}) {
   const row = (realtimeRoutes as Record<string, string>)[name] ?? (restRoutes as Record<string, string>)[name]
-  if (!row) throw new ParleyError('unknown_operation', `There is no operation ${name}.`, false)
-  const [method = '', template = ''] = row.split(' ')
+  const [method = '', template = ''] = row?.split(' ') ?? []
   const rest = { ...input }
   let path = template.replace(/\{(\w+)\}/g, (_, key: string) => {
     delete rest[key]

@@ -183,11 +183,7 @@ export function conversationLists(options: ListsOptions) {
 
   return {
     list(query: ListQuery): ConversationList {
-      const key = JSON.stringify(
-        Object.entries(query)
-          .filter(([, value]) => value !== undefined)
-          .sort(),
-      )
+      const key = JSON.stringify(query)
       const list = lists.get(key) ?? openList(query)
       lists.set(key, list)
       return list.store

@@ -134,16 +134,15 @@ export function select(state: Rows, query: ListQuery, me: string | null, from: s
     )
 }
 
-const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+export const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
 export function matches(row: ConversationSummary, query: ListQuery, me: string | null): boolean {
   const { status, assigneeId, inboxId } = row.conversation
   const here = (userId: string | null) => row.participants.some((one) => one.userId === userId)
+  const active = status !== 'closed' && status !== 'archived'
   if (query.inboxId && query.inboxId !== inboxId) return false
   if (query.contactId && !here(query.contactId)) return false
-  if (query.status === 'active' ? status === 'closed' || status === 'archived' : query.status) {
-    if (query.status === 'active' || query.status !== status) return false
-  }
+  if (query.status && !(query.status === 'active' ? active : query.status === status)) return false
   switch (query.view) {
     case 'mine':
       return assigneeId === me

@@ -4,7 +4,7 @@ import { errorFrom } from './error.ts'
  * My own delivered and read marks on their way to the server: gathered for a moment, the highest only, kept until
  * told. Nobody waits for them, and a refusal that will not pass is forgotten.
  */
-export type Mark = { delivered?: number; read?: number }
+export type Mark = { delivered: number; read: number }
 
 const gatherMs = 200
 const retryMs = 5_000
@@ -58,7 +58,9 @@ export function marks(tell: (conversationId: string, mark: Mark) => Promise<unkn
   }
 }
 
-function highest(a: Mark = {}, b: Mark = {}): Mark {
-  const most = (x?: number, y?: number) => (x === undefined || (y !== undefined && y > x) ? y : x)
-  return { delivered: most(a.delivered, b.delivered), read: most(a.read, b.read) }
-}
+const highest = (a: Mark = nothing, b: Mark = nothing): Mark => ({
+  delivered: Math.max(a.delivered, b.delivered),
+  read: Math.max(a.read, b.read),
+})
+
+const nothing: Mark = { delivered: 0, read: 0 }

@@ -1,6 +1,7 @@
 import type { Attachment, Message } from '@parley/protocol'
 import type { Draft, ParleyStorage } from './api.ts'
-import { errorFrom, ParleyError } from './error.ts'
+import { errorFrom, type ParleyError } from './error.ts'
+import { compare } from './list.ts'
 import { alone } from './storage.ts'
 
 /**
@@ -24,9 +25,8 @@ export type Entry = {
   readonly name: 'message.send' | 'message.note'
   readonly draft: Omit<Draft, 'clientMessageId' | 'attachments'> & { attachments: readonly Attachment[] }
   readonly userId: string | null
+  /** Of two written in one tab, the later one's is later, whatever the clock says. */
   readonly createdAt: string
-  /** Breaks ties of `createdAt`. */
-  readonly order: number
   readonly state: 'queued' | 'sending' | 'failed'
   readonly error: ParleyError | null
 }
@@ -57,7 +57,7 @@ export function outbox(options: OutboxOptions) {
   const channel =
     storage.shared && globalThis.BroadcastChannel ? new BroadcastChannel(`${options.namespace}:outbox`) : null
   let closed = false
-  let order = 0
+  let latest = 0
 
   for (const key of storage.keys(prefix)) {
     const entry = read(storage.get(key))
@@ -83,13 +83,14 @@ export function outbox(options: OutboxOptions) {
   const of = (conversationId: string) =>
     [...entries.values()]
       .filter((entry) => entry.conversationId === conversationId && mine(entry))
-      .sort((a, b) => (a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.order - b.order))
+      .sort((a, b) => compare(a.createdAt, b.createdAt))
 
   /** O1 */
   function put(entry: Entry, tell = true) {
     entries.set(entry.clientMessageId, entry)
-    storage.set(prefix + entry.clientMessageId, write(entry))
-    if (tell) channel?.postMessage({ put: JSON.parse(write(entry)) })
+    const text = JSON.stringify(entry)
+    storage.set(prefix + entry.clientMessageId, text)
+    if (tell) channel?.postMessage({ put: JSON.parse(text) })
     options.changed(entry.conversationId)
   }
 
@@ -169,9 +170,10 @@ export function outbox(options: OutboxOptions) {
   return {
     of,
     has: (clientMessageId: string) => entries.has(clientMessageId),
-    add(entry: Omit<Entry, 'userId' | 'createdAt' | 'order' | 'state' | 'error'>) {
-      const createdAt = new Date().toISOString()
-      put({ ...entry, userId: options.me(), createdAt, order: order++, state: 'queued', error: null })
+    add(entry: Omit<Entry, 'userId' | 'createdAt' | 'state' | 'error'>) {
+      latest = Math.max(Date.now(), latest + 1)
+      const createdAt = new Date(latest).toISOString()
+      put({ ...entry, userId: options.me(), createdAt, state: 'queued', error: null })
       void run(entry.conversationId)
     },
     retry(clientMessageId: string) {
@@ -195,11 +197,6 @@ export function outbox(options: OutboxOptions) {
   }
 }
 
-const write = (entry: Entry) => {
-  const { error } = entry
-  return JSON.stringify({ ...entry, error: error && { ...error, message: error.message } })
-}
-
 function read(text: string | null): Entry | null {
   try {
     return revive(JSON.parse(text ?? '') as Entry)
@@ -209,11 +206,8 @@ function read(text: string | null): Entry | null {
 }
 
 /** After a reload nothing is on its way any more. */
-const revive = (entry: Entry): Entry => {
-  const { error } = entry
-  return {
-    ...entry,
-    state: entry.state === 'failed' ? 'failed' : 'queued',
-    error: error && new ParleyError(error.code, error.message, error.retry, error.status),
-  }
-}
+const revive = (entry: Entry): Entry => ({
+  ...entry,
+  state: entry.state === 'failed' ? 'failed' : 'queued',
+  error: entry.error && errorFrom(entry.error),
+})

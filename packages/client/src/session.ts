@@ -1,7 +1,7 @@
 import type { InputOf, ResultOf, Session, User, Workspace } from '@parley/protocol'
 import type { Credentials, ParleyStorage } from './api.ts'
 import { errorFrom, ParleyError } from './error.ts'
-import { http, routeOf } from './http.ts'
+import { http } from './http.ts'
 import { alone, memoryStorage } from './storage.ts'
 import { Cell, type Store } from './store.ts'
 
@@ -61,9 +61,8 @@ export function staffSession(options: StaffSessionOptions): StaffSession {
       state.set(shown(session))
   }
 
-  async function enter(name: 'auth.login' | 'auth.register' | 'setup.claim', input: Record<string, unknown>) {
-    const { method, path, body } = routeOf(name, input)
-    const session = (await rest.request(method, path, { body })) as Session
+  async function enter(path: string, body: object) {
+    const session = (await rest.request('POST', path, { body })) as Session
     keep(session)
     return session
   }
@@ -91,9 +90,9 @@ export function staffSession(options: StaffSessionOptions): StaffSession {
   return {
     state,
     userId: () => stored()?.user.id ?? null,
-    login: (input) => enter('auth.login', input),
-    register: (input) => enter('auth.register', input),
-    claim: (input) => enter('setup.claim', input),
+    login: (input) => enter('/auth/login', input),
+    register: (input) => enter('/auth/register', input),
+    claim: (input) => enter('/setup', input),
     accept: keep,
     async accessToken(refused) {
       const token = stored()?.tokens.accessToken
@@ -151,13 +150,9 @@ export function visitorSession(options: VisitorSessionOptions): VisitorSession {
     const mine = alone(key, async () => {
       const proof = typeof identity === 'function' ? await identity() : identity
       const visitorToken = storage.get(key) ?? undefined
-      const { method, path, body } = routeOf('widget.session', {
-        widgetKey,
-        visitorToken,
-        identity: proof,
-        name,
-      })
-      const answer = (await rest.request(method, path, { body })) as VisitorAnswer
+      const body = { visitorToken, identity: proof, name }
+      const path = `/widget/${encodeURIComponent(widgetKey)}/session`
+      const answer = (await rest.request('POST', path, { body })) as VisitorAnswer
       if (opening === mine) {
         storage.set(key, answer.visitorToken)
         token = answer.accessToken

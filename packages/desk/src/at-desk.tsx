@@ -18,7 +18,14 @@ const Context = createContext<DeskContext | null>(null)
 export function AtDesk(props: { user: User; workspace: Workspace; children: ReactNode }) {
   const { user, workspace } = props
   const [desk] = useState<DeskContext>(() => {
-    const parley = connect({ baseUrl: '', credentials: session, storage, namespace, notices: true, start: false })
+    const parley = connect({
+      baseUrl: '',
+      credentials: session,
+      storage,
+      namespace,
+      notices: true,
+      start: false,
+    })
     return { parley, directory: directory(parley), user, workspace }
   })
   useEffect(() => {

@@ -9,10 +9,19 @@ export function Avatar(props: {
   presence?: Presence['state'] | undefined
 }) {
   return (
-    <span className="avatar" data-size={props.size} style={{ '--hue': hueOf(props.id) } as React.CSSProperties}>
+    <span
+      className="avatar"
+      data-size={props.size}
+      style={{ '--hue': hueOf(props.id) } as React.CSSProperties}
+    >
       <span aria-hidden="true">{initialOf(props.name)}</span>
       {props.presence === 'online' || props.presence === 'away' ? (
-        <span className="presence" data-state={props.presence} role="img" aria-label={presenceName(props.presence)} />
+        <span
+          className="presence"
+          data-state={props.presence}
+          role="img"
+          aria-label={presenceName(props.presence)}
+        />
       ) : null}
     </span>
   )

@@ -3,8 +3,8 @@ import { useState } from 'react'
 import { session } from './account.ts'
 import { AtDesk, useStore } from './at-desk.tsx'
 import { router } from './routes.tsx'
-import { keepWelcomeLink, readWelcomeLink, type WelcomeLink } from './welcome/welcome-link.ts'
 import { Welcome } from './welcome/welcome.tsx'
+import { keepWelcomeLink, readWelcomeLink, type WelcomeLink } from './welcome/welcome-link.ts'
 
 /** The whole page: the way in for strangers and for links that make somebody a member, else the desk. */
 export function Desk() {

@@ -35,7 +35,12 @@ const conversation = createRoute({
 const details = createRoute({ getParentRoute: () => conversation, path: '/details' })
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, inboxes, people, view.addChildren([conversation.addChildren([details])])]),
+  routeTree: root.addChildren([
+    home,
+    inboxes,
+    people,
+    view.addChildren([conversation.addChildren([details])]),
+  ]),
   basepath: '/desk',
   defaultStructuralSharing: true,
   scrollRestoration: false,

@@ -14,6 +14,8 @@ import { forget } from './chat/sessions.ts'
 import { ensureFirstStart } from './chat/setup.ts'
 import type { Config } from './config.ts'
 import { type DemoSignIn, makeDemo } from './demo.ts'
+import { dialects } from './dialects/dialects.ts'
+import { mountDialects } from './dialects/mounts.ts'
 import { makeHttp } from './http/http.ts'
 import { makeMetrics } from './metrics.ts'
 import type { Parley, Peer } from './parley.ts'
@@ -22,7 +24,8 @@ import { memoryFanout } from './realtime/fanout-memory.ts'
 import { Hub } from './realtime/hub.ts'
 import { Presence } from './realtime/presence.ts'
 import { Sweep } from './realtime/sweep.ts'
-import { acceptWebSockets } from './realtime/websocket.ts'
+import { routeUpgrades } from './realtime/upgrades.ts'
+import { webSocketDoor } from './realtime/websocket.ts'
 import { openStore } from './store/store.ts'
 
 export type Running = AsyncDisposable & {
@@ -31,6 +34,8 @@ export type Running = AsyncDisposable & {
   http: FastifyInstance
   /** The one-time link that makes the first owner; null once there is one. */
   setupUrl: string | null
+  /** Dialects that answer at the root of a port. */
+  mounts: readonly { dialect: string; url: string }[]
   /** How to sign in to the example workspace of `--demo`. */
   demo: DemoSignIn | null
   /** Stops gracefully: peers are sent away, sends in flight are answered, then everything closes (promise G10). */
@@ -84,11 +89,13 @@ export async function startServer(
   const demo = config.demo ? await makeDemo(chat, workspaceId) : null
   await sweep.start()
   const http = await makeHttp(parley)
+  const mounts = await mountDialects(http, parley, dialects, config.mounts)
   await http.ready()
-  const websockets = acceptWebSockets(http.server, parley)
+  routeUpgrades(http.server, [webSocketDoor(parley), mounts.door])
   const stopUpkeep = startUpkeep(parley)
   await http.listen({ host: config.host, port: config.port })
   const { port } = http.server.address() as AddressInfo
+  const openMounts = await mounts.open()
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
   const setupUrl = setupToken && !demo && `${config.publicUrl ?? url}/desk#setup=${setupToken}`
   await keepSetupLink(config, setupUrl || null)
@@ -99,8 +106,8 @@ export async function startServer(
       parley.isDraining = true
       await drain(parley)
       stopUpkeep()
-      websockets.close()
       sweep.stop()
+      await Promise.all(openMounts.map((mount) => mount.close()))
       presence.close()
       await http.close()
       await fanout.close()
@@ -108,7 +115,16 @@ export async function startServer(
     })()
     return stopping
   }
-  return { url, parley, http, setupUrl: setupUrl || null, demo, stop, [Symbol.asyncDispose]: stop }
+  return {
+    url,
+    parley,
+    http,
+    setupUrl: setupUrl || null,
+    demo,
+    mounts: openMounts,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
 }
 
 const order = ['D1', 'D1+', 'D2']

@@ -18,7 +18,16 @@ export type Config = {
   outboxBytes: number
   drainMs: number
   rateLimit: boolean
+  mounts: readonly MountSetting[]
   demo: boolean
+}
+
+/** Where a dialect answers besides its prefix, or with which options it does. `options.workspace` is a slug. */
+export type MountSetting = {
+  dialect: string
+  port: number | null
+  host: string | null
+  options: Record<string, string>
 }
 
 type Setting<T> = {
@@ -101,7 +110,27 @@ export const settings = {
     or: 'on',
     ...oneOf('on', 'off'),
   },
+  PARLEY_MOUNTS: {
+    is: 'Dialects at the root of a port or host name, or with options at their prefix: `servicehub:3001,tutorgo@chat.example.com?envelope=wrapped,priyo?workspace=shop`.',
+    or: null,
+    read: readMounts,
+    should: 'be a list like servicehub:3001,tutorgo@chat.example.com?envelope=wrapped',
+  },
 } as const satisfies Record<string, Setting<unknown>>
+
+function readMounts(text: string): MountSetting[] | undefined {
+  const mounts = text.split(',').map((part) => {
+    const found = /^([a-z]+)(?::(\d{1,5})|@([a-z0-9.-]+))?(?:\?(.*))?$/.exec(part.trim())
+    if (!found?.[1] || Number(found[2] ?? 0) > 65_535) return undefined
+    return {
+      dialect: found[1],
+      port: found[2] === undefined ? null : Number(found[2]),
+      host: found[3] ?? null,
+      options: Object.fromEntries(new URLSearchParams(found[4] ?? '')),
+    }
+  })
+  return mounts.every((mount) => mount !== undefined) ? mounts : undefined
+}
 
 const placeholders = /^(your-secret-key|secret|changeme|change-me|password|your[-_].*|example.*|test)$/i
 
@@ -109,7 +138,7 @@ const placeholders = /^(your-secret-key|secret|changeme|change-me|password|your[
 export function readConfig(env: NodeJS.ProcessEnv, args: string[] = []): Config {
   const { demo } = readFlags(args)
   for (const name of Object.keys(env)) {
-    if (name.startsWith('PARLEY_'))
+    if (name.startsWith('PARLEY_') && !Object.hasOwn(settings, name))
       throw new Error(`${name} is not a setting of Parley; see docs/configuration.md`)
   }
   if (env.REDIS_URL) {
@@ -130,6 +159,7 @@ export function readConfig(env: NodeJS.ProcessEnv, args: string[] = []): Config 
     outboxBytes: read(env, 'MAX_OUTBOX_BYTES') ?? 1_048_576,
     drainMs: read(env, 'DRAIN_MS') ?? 10_000,
     rateLimit: read(env, 'RATE_LIMIT') !== 'off',
+    mounts: read(env, 'PARLEY_MOUNTS') ?? [],
     demo,
   }
   refuseContradictions(config, env)

@@ -11,6 +11,7 @@ try {
   if (server.setupUrl) console.log(`Make the first owner (this link works once): ${server.setupUrl}`)
   if (server.demo)
     console.log(`Example workspace: sign in at /desk as ${server.demo.email} with ${server.demo.password}`)
+  for (const mount of server.mounts) console.log(`${mount.dialect} is at ${mount.url}`)
   await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   log.info('stopping')
 } catch (error) {

@@ -1,8 +1,10 @@
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomUUIDv7 } from 'node:crypto'
 import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import {
   type ControlFrame,
   type Event,
@@ -71,7 +73,9 @@ export type RestOptions = {
   raw?: string | Buffer
   headers?: Record<string, string>
 }
-export type Answer = { status: number; headers: Headers; body: unknown }
+export type Answer = { status: number; headers: Headers; body: Body }
+// biome-ignore lint/suspicious/noExplicitAny: a test says what it expects by asserting it; a type would be a claim unchecked.
+type Body = any
 
 export type StartOptions = { env?: Record<string, string>; place?: Place; fanout?: Fanout; args?: string[] }
 
@@ -138,6 +142,68 @@ export async function startServer({
   }
   return server
 }
+
+/** A server as a process of its own, which can be killed. */
+export type SpawnedServer = AsyncDisposable & {
+  url: string
+  pid: number
+  /** All it has written to standard error so far. */
+  readonly said: string
+  /** Its exit code, or the signal that ended it. */
+  exited: Promise<number | NodeJS.Signals>
+  /** Ends it without a chance to say anything: `kill -9`, by its pid. */
+  kill(): Promise<void>
+}
+
+/** Starts `main.ts` on a place; resolves when it says where it is. Rejects with what it said when it ends instead. */
+export async function spawnServer(place: Place, env: Record<string, string> = {}): Promise<SpawnedServer> {
+  const child = spawnMain(place, env)
+  const said = { out: '', err: '' }
+  const exited = exitOf(child)
+  child.stderr?.on('data', (data) => {
+    said.err += data
+  })
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout?.on('data', (data) => {
+      said.out += data
+      const address = /^Parley is at (\S+)$/m.exec(said.out)?.[1]
+      if (address) resolve(address)
+    })
+    exited.then((how) => reject(new Error(`The server ended with ${how}: ${said.err}`)), reject)
+  })
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await exited
+  }
+  return {
+    url,
+    pid: child.pid ?? 0,
+    exited,
+    kill,
+    get said() {
+      return said.err
+    },
+    [Symbol.asyncDispose]: kill,
+  }
+}
+
+/** The process alone, for whoever wants to see it fail. It inherits no settings from the test. */
+export function spawnMain(place: Place, env: Record<string, string> = {}): ChildProcess {
+  const { PATH = '', HOME = '', TMPDIR } = process.env
+  return spawn(process.execPath, ['--conditions=source', main], {
+    env: { PATH, HOME, ...(TMPDIR && { TMPDIR }), ...place.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+export function exitOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve(signal ?? code ?? 0))
+  })
+}
+
+const main = fileURLToPath(new URL('./main.ts', import.meta.url))
 
 /** Somebody with a session: calls operations over REST, or opens a socket. */
 export class Person {

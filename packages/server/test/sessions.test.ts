@@ -1,7 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { decodeJwt, SignJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Person, startServer, type TestServer } from '../src/testing.ts'
+import { type Answer, type Person, startServer, type TestServer } from '../src/testing.ts'
 
 let server: TestServer
 let owner: Person
@@ -29,7 +29,7 @@ const login = (email: string, word = password) =>
 const refresh = (refreshToken: string) =>
   server.rest('POST', '/api/v1/auth/refresh', { body: { refreshToken } })
 const me = (token: string) => server.rest('GET', '/api/v1/me', { token })
-const codeOf = (answer: { status: number; body: any }) => answer.body.error?.code ?? answer.status
+const codeOf = (answer: Answer) => answer.body.error?.code ?? answer.status
 
 test('signing in: the same answer for a wrong password, an unknown e-mail and an account switched off', async () => {
   const { email, userId } = await account()

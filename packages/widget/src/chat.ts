@@ -191,13 +191,17 @@ export function openChat({ baseUrl, widgetKey, identity, heard, storage = browse
     const state = parley.state.get()
     const known = new Set(conversation?.messages.map((one) => one.key))
     const waiting = first.all().filter((one) => !known.has(one.clientMessageId))
-    const isLive = state.state === 'live'
+    const connection = connectionOf(state)
+    const isLive = connection === 'live'
     const row = parley.list.get().rows.find((one) => one.conversation.id === current?.id)
     return {
-      connection: connectionOf(state),
+      connection,
       refusal: refusalOf(state),
       conversation,
-      messages: [...(conversation?.messages ?? []), ...waiting.map((one) => shownOf(one, isLive))],
+      messages: [
+        ...(conversation?.messages ?? []).map(isLive ? same : halted),
+        ...waiting.map((one) => shownOf(one, isLive)),
+      ],
       unread: row?.unread ?? 0,
       isOver: isOver(conversation?.conversation ?? null) && !waiting.length,
     }
@@ -257,6 +261,12 @@ export function openChat({ baseUrl, widgetKey, identity, heard, storage = browse
     },
   }
 }
+
+const same = (message: ShownMessage) => message
+
+/** What was on its way when the connection went is waiting, as far as anybody can tell. */
+const halted = (message: ShownMessage): ShownMessage =>
+  message.status === 'sending' ? { ...message, status: 'queued' } : message
 
 /** A first failed attempt is not worth a word; from the second on the visitor is told. */
 function connectionOf(state: ConnectionState): ChatView['connection'] {

@@ -1,15 +1,8 @@
-/**
- * One colour of the inbox becomes those the widget needs, each readable where it stands: WCAG AA, 4.5 to 1 for text.
- */
-export type Accent = {
-  /** Behind text and icons: the inbox's colour, darkened a little where that lets white text stand on it. */
-  fill: string
-  /** Text and icons on `fill`. */
-  onFill: string
-  /** The colour as text or a line on a light and on a dark ground. */
-  inkOnLight: string
-  inkOnDark: string
-}
+/** The inbox's colour as a ground for text and icons, and what stands on it. */
+export type Fill = { fill: string; onFill: string }
+
+/** The inbox's colour as text or a line, on a light and on a dark ground. */
+export type Ink = { inkOnLight: string; inkOnDark: string }
 
 type Rgb = readonly [number, number, number]
 
@@ -22,13 +15,19 @@ const darkGround: Rgb = [47, 43, 39]
 const fallback: Rgb = [47, 111, 94]
 const enough = 4.5
 
-export function accentOf(color: string): Accent {
-  const given = parse(color) ?? fallback
-  // Near enough to white text that a shade darker is still the brand's colour; beyond that, dark text.
+/**
+ * Readable by WCAG AA, 4.5 to 1. A colour near enough to carry white text is darkened until it does, and is still the
+ * brand's; a lighter one stays as it is and carries dark text.
+ */
+export function fillOf(color: string): Fill {
+  const given = parse(color)
   const fill = contrast(given, white) >= 3 ? toward(given, black, white) : given
+  return { fill: write(fill), onFill: write(contrast(fill, white) >= enough ? white : darkInk) }
+}
+
+export function inkOf(color: string): Ink {
+  const given = parse(color)
   return {
-    fill: write(fill),
-    onFill: write(contrast(fill, white) >= enough ? white : darkInk),
     inkOnLight: write(toward(given, black, lightGround)),
     inkOnDark: write(toward(given, white, darkGround)),
   }
@@ -61,10 +60,10 @@ function luminance([red, green, blue]: Rgb): number {
   return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
 }
 
-/** `#rgb` or `#rrggbb`; null for anything else. */
-function parse(color: string): Rgb | null {
+/** `#rgb` or `#rrggbb`; the usual colour for anything else. */
+function parse(color: string): Rgb {
   const hex = /^#(?:[\da-f]{3}|[\da-f]{6})$/i.exec(color.trim())?.[0].slice(1)
-  if (!hex) return null
+  if (!hex) return fallback
   const long = hex.length === 3 ? hex.replace(/./g, '$&$&') : hex
   const channel = (i: number) => Number.parseInt(long.slice(i, i + 2), 16)
   return [channel(0), channel(2), channel(4)]

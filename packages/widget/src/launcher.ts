@@ -1,4 +1,4 @@
-import { accentOf } from './color.ts'
+import { fillOf } from './color.ts'
 import css from './launcher.css?inline'
 import { launcherStrings } from './strings.ts'
 
@@ -17,9 +17,9 @@ export type Launcher = {
 export function drawLauncher(root: ShadowRoot, open: () => void): Launcher {
   adopt(root, css)
   const frame = element('div', 'launcher')
-  const button = element('button', 'button')
+  const button = element('button', 'launch')
   const badge = element('span', 'badge')
-  const notice = element('div', 'notice')
+  const notice = element('div', 'toast')
   button.type = 'button'
   button.setAttribute('aria-haspopup', 'dialog')
   button.setAttribute('aria-expanded', 'false')
@@ -33,7 +33,7 @@ export function drawLauncher(root: ShadowRoot, open: () => void): Launcher {
 
   return {
     show(color) {
-      const { fill, onFill } = accentOf(color)
+      const { fill, onFill } = fillOf(color)
       frame.style.setProperty('--fill', fill)
       frame.style.setProperty('--on-fill', onFill)
       if (!frame.isConnected) root.append(frame)

@@ -59,6 +59,4 @@ export const strings = {
   uploading: (name: string) => `Uploading ${name}`,
   uploadFailed: (name: string) => `${name} could not be uploaded`,
   removeFile: (name: string) => `Remove ${name}`,
-  image: (name: string) => `Image: ${name}`,
-  opensElsewhere: 'opens in a new tab',
 }

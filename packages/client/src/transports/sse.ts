@@ -20,17 +20,14 @@ export const sse: Transport = (hello, { http }, tell) => {
       if (done) break
       told.heard()
       text += value
-      const blocks = text.split(/\r?\n\r?\n/)
-      text = blocks.pop() ?? ''
-      for (const block of blocks) take(block)
+      const lines = text.split('\n')
+      text = lines.pop() ?? ''
+      for (const line of lines) if (line.startsWith('data:')) take(JSON.parse(line.slice(5)))
     }
-    told.lost(lostByCode(0, 'The stream ended.'))
+    told.lost(lostByCode(0))
   }
 
-  function take(block: string) {
-    const lines = block.split(/\r?\n/).filter((line) => line.startsWith('data:'))
-    if (!lines.length) return
-    const frame = JSON.parse(lines.map((line) => line.slice(5).trimStart()).join('\n')) as ServerFrame
+  function take(frame: ServerFrame) {
     told.frame(frame)
     if (frame.type === 'welcome') up.ready(frame.connectionId)
   }

@@ -1,6 +1,6 @@
 import type { Beat, Hello, ServerFrame } from '@parley/protocol'
-import { type CloseReason, closeCodes } from '@parley/protocol/errors'
-import { errorFrom, ParleyError } from '../error.ts'
+import type { CloseReason, closeCodes } from '@parley/protocol/errors'
+import { disconnected, errorFrom, ParleyError } from '../error.ts'
 import type { Http } from '../http.ts'
 
 /**
@@ -33,17 +33,38 @@ export type Told = {
 }
 
 /** 'lost' is any end that says nothing about credentials or protocol. */
-export type Lost = { reason: CloseReason | 'lost'; error: ParleyError | null }
+export type Lost = { reason: Telling | 'lost'; error: ParleyError | null }
+
+type Telling = 'token_expired' | StopReason<CloseReason>
+type StopReason<R> = R extends CloseReason
+  ? (typeof closeCodes)[R]['reconnect'] extends false
+    ? R
+    : never
+  : never
+
+/** The codes that mean more than "connect again", as the protocol has them (it checks them here by type alone). */
+type Code<R extends CloseReason> = (typeof closeCodes)[R]['code']
+const reasons: { [R in Telling as Code<R>]: R } = {
+  4011: 'token_expired',
+  4100: 'protocol_error',
+  4101: 'unauthenticated',
+  4102: 'revoked',
+  4103: 'origin_refused',
+}
 
 /** The close code's own name; unknown codes are judged by their range alone. */
-export function lostByCode(code: number, text: string): Lost {
-  for (const [reason, row] of Object.entries(closeCodes)) {
-    if (row.code === code) return { reason: reason as CloseReason, error: null }
-  }
+export function lostByCode(code: number, text = ''): Lost {
   const stop = code >= 4100 && code < 4200
-  const error = new ParleyError('disconnected', text || `The connection was closed (${code}).`, !stop)
-  return { reason: stop ? 'protocol_error' : 'lost', error }
+  const reason = (reasons as Record<number, Telling>)[code] ?? (stop ? 'protocol_error' : 'lost')
+  return {
+    reason,
+    error: text ? new ParleyError('disconnected', text, !stop) : disconnected(),
+  }
 }
+
+/** A reason told in a goodbye, where there is no close code. */
+export const isTelling = (reason: string): reason is Telling =>
+  Object.values<string>(reasons).includes(reason)
 
 export function lostByError(thrown: unknown): Lost {
   const error = errorFrom(thrown)
@@ -93,8 +114,7 @@ export function poster(http: Http, token: string, told: Once) {
           return
         }
         if ('id' in frame) {
-          const { code, message, retry, details } = error
-          told.frame({ type: 'reply', id: frame.id, ok: false, error: { ...details, code, message, retry } })
+          told.frame({ type: 'reply', id: frame.id, ok: false, error })
         }
       }
     }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { Hello, ServerFrame } from '@parley/protocol'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
@@ -74,7 +75,7 @@ class Far {
   }
 
   async #http(request: IncomingMessage, response: ServerResponse) {
-    const body = JSON.parse(Buffer.concat(await Array.fromAsync(request)).toString() || '{}')
+    const body = JSON.parse((await text(request)) || '{}')
     const { url = '' } = request
     const json = (status: number, answer: object) => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer))

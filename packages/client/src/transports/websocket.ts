@@ -1,5 +1,4 @@
 import type { ServerFrame } from '@parley/protocol'
-import { ParleyError } from '../error.ts'
 import { lostByCode, lostByError, once, type Transport } from './transport.ts'
 
 /** One socket, one JSON text per frame. The token is in the first frame. */
@@ -8,11 +7,10 @@ export const websocket: Transport = (hello, wire, tell) => {
   const waiting: unknown[] = []
   let socket: WebSocket
   try {
-    if (!wire.WebSocket) throw new ParleyError('network', 'There is no WebSocket here.')
-    const base = globalThis.location?.href
-    const url = new URL(wire.http.url('/realtime'), base)
+    const url = new URL(wire.http.url('/realtime'), globalThis.location?.href)
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
-    socket = new wire.WebSocket(url)
+    // Where there is none, this fails like any other refusal.
+    socket = new (wire.WebSocket as typeof WebSocket)(url)
   } catch (error) {
     queueMicrotask(() => told.lost(lostByError(error)))
     return { send() {}, close: told.end }
@@ -26,7 +24,7 @@ export const websocket: Transport = (hello, wire, tell) => {
     try {
       frame = JSON.parse(data as string)
     } catch {
-      return told.lost(lostByCode(0, 'A frame could not be read.'))
+      return told.lost(lostByCode(0))
     }
     told.frame(frame)
   }

@@ -1,5 +1,4 @@
 import type { ConversationList as ListStore } from '@parley/client'
-import { useNavigate } from '@tanstack/react-router'
 import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual'
 import { type KeyboardEvent, useEffect, useRef, useState } from 'react'
 import { useDesk, useStore } from '../at-desk.tsx'
@@ -21,7 +20,6 @@ export function ConversationList(props: { list: ListStore; view: string; openId:
   const now = useNow()
   const scroller = useRef<HTMLDivElement>(null)
   const [chosen, setChosen] = useState<string | null>(openId)
-  const navigate = useNavigate()
 
   const indexOf = (id: string | null) => rows.findIndex((row) => row.conversation.id === id)
   const current = Math.max(0, indexOf(chosen) >= 0 ? indexOf(chosen) : indexOf(openId))
@@ -48,7 +46,9 @@ export function ConversationList(props: { list: ListStore; view: string; openId:
     setChosen(row.conversation.id)
     virtual.scrollToIndex(index)
     requestAnimationFrame(() => {
-      scroller.current?.querySelector<HTMLElement>(`[data-index="${index}"] a`)?.focus({ preventScroll: true })
+      scroller.current
+        ?.querySelector<HTMLElement>(`[data-index="${index}"] a`)
+        ?.focus({ preventScroll: true })
     })
   }
   /** The first press shows where we are; the next ones move. */
@@ -56,19 +56,7 @@ export function ConversationList(props: { list: ListStore; view: string; openId:
     const isHere = scroller.current?.contains(document.activeElement) ?? false
     focus(isHere || openId ? Math.min(rows.length - 1, Math.max(0, current + by)) : current)
   }
-  useShortcuts({
-    j: () => step(1),
-    k: () => step(-1),
-    Enter: (event) => {
-      // On a link or button Enter is theirs.
-      if (event.target instanceof HTMLElement && event.target.closest('a, button')) {
-        event.target.click()
-        return
-      }
-      const row = rows[current]
-      if (row) void navigate({ to: '/$view/$conversationId', params: { view, conversationId: row.conversation.id } })
-    },
-  })
+  useShortcuts({ j: () => step(1), k: () => step(-1) })
 
   function moveByArrows(event: KeyboardEvent) {
     const target = { ArrowDown: current + 1, ArrowUp: current - 1, Home: 0, End: rows.length - 1 }[event.key]

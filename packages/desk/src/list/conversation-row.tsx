@@ -42,7 +42,11 @@ export const ConversationRow = memo(function ConversationRow(props: RowProps) {
       <time dateTime={conversation.updatedAt} title={moment(conversation.updatedAt)}>
         {age(conversation.updatedAt, now)}
       </time>
-      <span className="row-line" data-note={isNote || undefined} data-faint={lastMessage?.retractedAt ? '' : undefined}>
+      <span
+        className="row-line"
+        data-note={isNote || undefined}
+        data-faint={lastMessage?.retractedAt ? '' : undefined}
+      >
         {lastLine(summary, user.id)}
       </span>
       {unread > 0 ? (
@@ -63,7 +67,11 @@ function Standing({ summary: { conversation, participants } }: { summary: Conver
   const team = known(useStore(directory.team))
   const { status, assigneeId } = conversation
   if (status === 'closed' || status === 'archived' || status === 'snoozed') {
-    return <span className="row-standing">{{ closed: 'Closed', archived: 'Archived', snoozed: 'Snoozed' }[status]}</span>
+    return (
+      <span className="row-standing">
+        {{ closed: 'Closed', archived: 'Archived', snoozed: 'Snoozed' }[status]}
+      </span>
+    )
   }
   if (!assigneeId) return <span className="row-standing unassigned">Unassigned</span>
   if (assigneeId === user.id) return <span className="row-standing">You</span>

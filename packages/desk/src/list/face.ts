@@ -8,7 +8,10 @@ export type Face = { readonly id: string; readonly userId: string | null; readon
  * (`me` is null) the first person of the team stands for it.
  */
 export function faceOf(
-  { conversation, participants }: Pick<ConversationSummary, 'conversation'> & {
+  {
+    conversation,
+    participants,
+  }: Pick<ConversationSummary, 'conversation'> & {
     participants: readonly Participant[]
   },
   me: string | null = null,

@@ -23,7 +23,8 @@ export function FirstSteps() {
           {inbox ? (
             <>
               <p>
-                Paste this before <code>&lt;/body&gt;</code> on every page. Visitors reach the inbox “{inbox.name}”.
+                Paste this before <code>&lt;/body&gt;</code> on every page. Visitors reach the inbox “
+                {inbox.name}”.
               </p>
               <Snippet inbox={inbox} />
             </>

@@ -6,7 +6,8 @@ export function NothingOpen() {
   const { parley } = useDesk()
   const all = useStore(parley.lists({ status: 'active' }))
   const closed = useStore(parley.lists({ status: 'closed' }))
-  const isNew = all.phase === 'ready' && closed.phase === 'ready' && all.rows.length + closed.rows.length === 0
+  const isNew =
+    all.phase === 'ready' && closed.phase === 'ready' && all.rows.length + closed.rows.length === 0
   if (isNew) {
     return (
       <main className="pane nothing-open thread-pane">

@@ -44,7 +44,8 @@ export function AccountMenu({ inboxes }: { inboxes: readonly Inbox[] }) {
               <Icon name="inbox" /> Inboxes
             </Menu.Item>
             <Menu.Item className="menu-item" render={<Link to="/settings/people" />}>
-              <Icon name="people" /> {rank(user.role) >= rank('supervisor') ? 'People and invitations' : 'People'}
+              <Icon name="people" />{' '}
+              {rank(user.role) >= rank('supervisor') ? 'People and invitations' : 'People'}
             </Menu.Item>
             <Menu.Separator className="menu-line" />
             <Menu.CheckboxItem className="menu-item" checked={keys} onCheckedChange={singleKeys.set}>

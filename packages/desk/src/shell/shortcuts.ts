@@ -30,7 +30,9 @@ export function useShortcuts(shortcuts: Shortcuts) {
 
 function isBusy(target: EventTarget | null): boolean {
   if (document.querySelector('[role="menu"], dialog[open]')) return true
-  return target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]') !== null
+  return (
+    target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]') !== null
+  )
 }
 
 const key = `${namespace}:single-keys`

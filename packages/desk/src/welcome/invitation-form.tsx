@@ -26,7 +26,13 @@ export function InvitationForm({ token, done }: { token: string; done(): void })
         done()
       }}
     >
-      <Field label="Your name" name="name" hint="Visitors see it beside your answers" autoComplete="name" autoFocus />
+      <Field
+        label="Your name"
+        name="name"
+        hint="Visitors see it beside your answers"
+        autoComplete="name"
+        autoFocus
+      />
       <Field label="E-mail" name="email" type="email" autoComplete="username" />
       <Field
         label="Password"

@@ -16,7 +16,7 @@ export async function getAnalytics(
   const span = conversationsOf(actor, from, to)
   const [totals, byAgent, byInbox] = await Promise.all([
     countAll(chat.db, span),
-    countByAgent(chat.db, span),
+    countByAgent(chat.db, actor.workspaceId, span),
     countByInbox(chat.db, span),
   ])
   const { median, p90, ...counts } = totals
@@ -49,22 +49,26 @@ async function countAll(db: Db, span: RawBuilder<boolean>): Promise<Totals> {
 }
 
 /** Whoever holds one of these conversations, or wrote in one for the team. Notes are not counted. */
-async function countByAgent(db: Db, span: RawBuilder<boolean>): Promise<Analytics['byAgent']> {
+async function countByAgent(
+  db: Db,
+  workspaceId: string,
+  span: RawBuilder<boolean>,
+): Promise<Analytics['byAgent']> {
   const { rows } = await sql<Analytics['byAgent'][number]>`
     with held as (
-      select c.workspace_id, c.assignee_id as person_id, ${assigned} as assigned, ${closed} as closed
-      from conversation c where ${span} and c.assignee_id is not null group by 1, 2
+      select c.assignee_id as person_id, ${assigned} as assigned, ${closed} as closed
+      from conversation c where ${span} and c.assignee_id is not null group by 1
     ), wrote as (
-      select c.workspace_id, m.sender_id as person_id, count(*)::int as messages
+      select m.sender_id as person_id, count(*)::int as messages
       from conversation c
       join message m on m.workspace_id = c.workspace_id and m.conversation_id = c.id
         and m.sender_role = 'agent' and m.visibility = 'everyone' and m.sender_id is not null
-      where ${span} group by 1, 2
+      where ${span} group by 1
     )
     select p.id as "userId", p.name, coalesce(h.assigned, 0) as assigned, coalesce(h.closed, 0) as closed,
       coalesce(w.messages, 0) as messages
-    from held h full join wrote w using (workspace_id, person_id)
-    join person p on p.workspace_id = workspace_id and p.id = person_id
+    from held h full join wrote w using (person_id)
+    join person p on p.workspace_id = ${workspaceId} and p.id = person_id
     order by p.name, p.id`.execute(db)
   return rows
 }

@@ -30,13 +30,20 @@ export type Announcement =
       seq: number
       entries?: LoggedEntry[]
     }
-  | { type: 'receipt'; workspaceId: string; conversationId: string; receipt: Receipt }
+  | {
+      type: 'receipt'
+      workspaceId: string
+      conversationId: string
+      inboxId: string | null
+      receipt: Receipt
+    }
   /** Sessions, roles, memberships or grants of these people changed: look again at what they may do. */
   | { type: 'access'; workspaceId: string; userIds: string[] }
   | {
       type: 'typing'
       workspaceId: string
       conversationId: string
+      inboxId: string | null
       userId: string
       name: string
       typing: boolean

@@ -144,6 +144,7 @@ async function move(
       type: 'receipt',
       workspaceId: actor.workspaceId,
       conversationId: conversation.id,
+      inboxId: conversation.inbox_id,
       receipt: now,
     })
   }

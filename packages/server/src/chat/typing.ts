@@ -9,11 +9,12 @@ export async function setTyping(
   actor: Actor,
   { conversationId, typing }: InputOf<'typing.set'>,
 ): Promise<void> {
-  await standingOf(chat.db, actor, conversationId)
+  const { conversation } = await standingOf(chat.db, actor, conversationId)
   chat.announce({
     type: 'typing',
     workspaceId: actor.workspaceId,
     conversationId,
+    inboxId: conversation.inbox_id,
     userId: actor.userId,
     name: actor.name,
     typing,

@@ -2,7 +2,7 @@ import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import { limits, type OperationName, operationNames, operationOf } from '@parley/protocol'
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { Failure } from '../chat/failure.ts'
 import { requireOrigin } from '../chat/origins.ts'
 import { authenticate } from '../chat/sessions.ts'
@@ -26,7 +26,7 @@ declare module 'fastify' {
 export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: parley.log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     trustProxy: parley.chat.config.trustProxy,
     bodyLimit: limits.jsonBodyBytes,
     requestTimeout: 60_000,
@@ -52,8 +52,6 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
       .header('Allow', allowed.join(', '))
       .send({ error: errorBody(new Failure('method_not_allowed')) })
   })
-  // Tokens travel in headers that pages must set themselves, never in cookies: any page may ask, none is trusted for it.
-  await app.register(cors, { origin: '*', credentials: false, exposedHeaders: ['Retry-After'], maxAge: 600 })
   await app.register(helmet, helmetOptions)
   await app.register(rateLimit, {
     global: false,
@@ -79,9 +77,18 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
     await requireOrigin(parley.chat, actor, caller)
     return actor
   }
-  operationRoutes(app, parley, who)
-  streamRoutes(app, parley, who)
-  await fileRoutes(app, parley.chat, who)
+  await app.register(async (api) => {
+    // Tokens travel in headers that pages set themselves, never in cookies: any page may ask, none is trusted for it.
+    await api.register(cors, {
+      origin: '*',
+      credentials: false,
+      exposedHeaders: ['Retry-After'],
+      maxAge: 600,
+    })
+    operationRoutes(api, parley, who)
+    streamRoutes(api, parley, who)
+    await fileRoutes(api, parley.chat, who)
+  })
   statusRoutes(app, parley)
   await pageRoutes(app, parley)
   return app

@@ -1,4 +1,4 @@
-import type { LogEvent, Receipt, Visibility } from '@parley/protocol'
+import type { LogEvent, Visibility } from '@parley/protocol'
 import { type Actor, isAdmin, isStaff } from '../chat/actor.ts'
 import type { Announcement, LoggedEntry } from '../chat/chat.ts'
 import { Frame } from './frame.ts'
@@ -8,6 +8,8 @@ import { Tail } from './tail.ts'
 /** Somebody who listens on this node: a connection of ours, or a dialect's socket. */
 export type Listener = {
   readonly actor: Actor
+  /** Hears receipts and typing of its whole feed, its own typing included, and not only of what it follows. */
+  readonly hearsAll?: boolean
   /** Takes a frame; must not throw and must not wait. */
   hear(frame: Frame): void
   /** Resolves when frames heard so far have mostly left, so that a long catch-up does not pile up. */
@@ -107,18 +109,14 @@ export class Hub {
       case 'logged':
         return this.#logged(announcement)
       case 'receipt':
-        return this.#receipt(announcement.conversationId, announcement.receipt)
+        return this.#receipt(announcement)
       case 'access':
         for (const userId of announcement.userIds) {
           for (const listener of this.#byUser.get(userId)) listener.recheck()
         }
         return
-      case 'typing': {
-        const { conversationId, userId, name, typing } = announcement
-        const frame = new Frame({ type: 'typing.changed', conversationId, userId, name, typing })
-        this.#tails.get(conversationId)?.tellFollowers(frame, (listener) => listener.actor.userId !== userId)
-        return
-      }
+      case 'typing':
+        return this.#typing(announcement)
     }
   }
 
@@ -147,13 +145,27 @@ export class Hub {
     else tail.reach(seq)
   }
 
-  #receipt(conversationId: string, receipt: Receipt): void {
+  #receipt(announcement: Extract<Announcement, { type: 'receipt' }>): void {
+    const { conversationId, receipt } = announcement
     const frame = new Frame({ type: 'receipt.moved', conversationId, receipt })
     const tail = this.#tails.get(conversationId)
     tail?.isNewMark(receipt.userId, receipt.delivered, receipt.read)
     tail?.tellFollowers(frame, () => true)
     // One's own other tabs mend their unread counts, whether or not they have the conversation open.
-    for (const own of this.#byUser.get(receipt.userId)) if (!tail?.has(own)) own.hear(frame)
+    const others = new Set([...this.#byUser.get(receipt.userId), ...this.#allHearers(announcement)])
+    for (const listener of others) if (!tail?.has(listener)) listener.hear(frame)
+  }
+
+  #typing(announcement: Extract<Announcement, { type: 'typing' }>): void {
+    const { conversationId, userId, name, typing } = announcement
+    const frame = new Frame({ type: 'typing.changed', conversationId, userId, name, typing })
+    const tail = this.#tails.get(conversationId)
+    tail?.tellFollowers(frame, (listener) => listener.actor.userId !== userId || listener.hearsAll === true)
+    for (const listener of this.#allHearers(announcement)) if (!tail?.has(listener)) listener.hear(frame)
+  }
+
+  #allHearers(of: { workspaceId: string; conversationId: string; inboxId: string | null }): Listener[] {
+    return [...this.#feedsOf({ ...of, id: of.conversationId })].filter((listener) => listener.hearsAll)
   }
 
   /** Joining opens the conversation to the feeds of the one who joined, before the entry itself is told. */

@@ -78,10 +78,20 @@ export class Sweep {
 
   async #receipts(workspaces: string[], since: string): Promise<void> {
     const rows = await this.#chat.db
-      .selectFrom('receipt')
-      .select(['workspace_id', 'conversation_id', 'person_id', 'delivered_seq', 'read_seq'])
-      .where('workspace_id', 'in', workspaces)
-      .where(sql<boolean>`changed_xid >= ${since}::xid8`)
+      .selectFrom('receipt as r')
+      .innerJoin('conversation as c', (join) =>
+        join.onRef('c.workspace_id', '=', 'r.workspace_id').onRef('c.id', '=', 'r.conversation_id'),
+      )
+      .select([
+        'r.workspace_id',
+        'r.conversation_id',
+        'c.inbox_id',
+        'r.person_id',
+        'r.delivered_seq',
+        'r.read_seq',
+      ])
+      .where('r.workspace_id', 'in', workspaces)
+      .where(sql<boolean>`r.changed_xid >= ${since}::xid8`)
       .execute()
     for (const row of rows) {
       if (!this.#hub.marked(row.conversation_id, row.person_id, row.delivered_seq, row.read_seq)) continue
@@ -91,6 +101,7 @@ export class Sweep {
         type: 'receipt',
         workspaceId: row.workspace_id,
         conversationId: row.conversation_id,
+        inboxId: row.inbox_id,
         receipt,
       })
     }

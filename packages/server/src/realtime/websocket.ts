@@ -1,10 +1,11 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { closeCodes, limits } from '@parley/protocol'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import type { Parley } from '../parley.ts'
 import { callerOf } from './caller.ts'
 import { Connection, type Wire } from './connection.ts'
+import { pathOf, type UpgradeDoor } from './upgrades.ts'
 
 export const realtimePath = '/api/v1/realtime'
 
@@ -12,46 +13,44 @@ export const realtimePath = '/api/v1/realtime'
  * Our protocol over WebSocket. The token comes in the first frame, so an upgrade itself needs no right; a frame that
  * breaks the WebSocket protocol ends its own connection and nothing else. Paths that are not ours are left to others.
  */
-export function acceptWebSockets(server: Server, parley: Parley): { close(): void } {
+export function webSocketDoor(parley: Parley): UpgradeDoor {
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: limits.frameBytes,
     perMessageDeflate: false,
   })
-  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (pathOf(request) !== realtimePath) return
-    if (parley.isDraining)
-      return socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\r\n')
-    sockets.handleUpgrade(request, socket, head, (websocket) => {
-      const wire: Wire = {
-        send: (data) => {
-          gather(socket)
-          websocket.send(data, { binary: false })
-        },
-        queued: () => websocket.bufferedAmount,
-        close: (reason) => {
-          websocket.close(closeCodes[reason].code, reason)
-          // A peer that does not answer the close would stay half open for half a minute.
-          setTimeout(() => websocket.terminate(), 2_000).unref()
-        },
-        terminate: () => websocket.terminate(),
-      }
-      const connection = new Connection(parley, wire, callerOf(request, parley.chat.config.trustProxy))
-      websocket.on('message', (data, isBinary) => {
-        if (isBinary) return connection.close('protocol_error')
-        connection.receive(data.toString())
-      })
-      websocket.on('error', () => websocket.terminate())
-      websocket.on('close', () => connection.closed())
-    })
+  return (request, socket, head) => {
+    if (pathOf(request).replace(/\/$/, '') !== realtimePath) return false
+    if (parley.isDraining) {
+      socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\r\n')
+      return true
+    }
+    sockets.handleUpgrade(request, socket, head, (websocket) => open(parley, websocket, socket, request))
+    return true
   }
-  server.on('upgrade', upgrade)
-  return {
-    close: () => {
-      server.off('upgrade', upgrade)
-      sockets.close()
+}
+
+function open(parley: Parley, websocket: WebSocket, socket: Duplex, request: IncomingMessage): void {
+  const wire: Wire = {
+    send: (data) => {
+      gather(socket)
+      websocket.send(data, { binary: false })
     },
+    queued: () => websocket.bufferedAmount,
+    close: (reason) => {
+      websocket.close(closeCodes[reason].code, reason)
+      // A peer that does not answer the close would stay half open for half a minute.
+      setTimeout(() => websocket.terminate(), 2_000).unref()
+    },
+    terminate: () => websocket.terminate(),
   }
+  const connection = new Connection(parley, wire, callerOf(request, parley.chat.config.trustProxy))
+  websocket.on('message', (data, isBinary) => {
+    if (isBinary) connection.close('protocol_error')
+    else connection.receive(data.toString())
+  })
+  websocket.on('error', () => websocket.terminate())
+  websocket.on('close', () => connection.closed())
 }
 
 /** Frames of one turn of the loop leave in one write: the reply to a send and the entry it made, above all. */
@@ -60,6 +59,3 @@ function gather(socket: Duplex): void {
   socket.cork()
   process.nextTick(() => socket.uncork())
 }
-
-/** Without the query: tokens do not belong there, and nothing of it is looked at or logged. */
-const pathOf = (request: IncomingMessage) => (request.url ?? '').split('?')[0]?.replace(/\/$/, '')

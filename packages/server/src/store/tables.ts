@@ -35,6 +35,21 @@ export interface AccessGrant {
   workspace_id: string;
 }
 
+export interface Alias {
+  id: string;
+  kind: string;
+  name: string;
+  scheme: string;
+  workspace_id: string;
+}
+
+export interface AliasCounter {
+  kind: string;
+  last: Generated<number>;
+  scheme: string;
+  workspace_id: string;
+}
+
 export interface ApiKey {
   created_at: Generated<string>;
   id: string;
@@ -200,6 +215,16 @@ export interface Migration {
   ran_at: Generated<string>;
 }
 
+export interface Mount {
+  created_at: Generated<string>;
+  dialect: string;
+  host: string | null;
+  id: string;
+  options: ColumnType<Record<string, string>, string | undefined, string>;
+  port: number | null;
+  workspace_id: string;
+}
+
 export interface Participant {
   changed_xid: Generated<string>;
   conversation_id: string;
@@ -296,6 +321,8 @@ export interface Workspace {
 
 export interface DB {
   access_grant: AccessGrant;
+  alias: Alias;
+  alias_counter: AliasCounter;
   api_key: ApiKey;
   attachment: Attachment;
   audit_entry: AuditEntry;
@@ -308,6 +335,7 @@ export interface DB {
   message: Message;
   message_revision: MessageRevision;
   migration: Migration;
+  mount: Mount;
   participant: Participant;
   person: Person;
   reaction: Reaction;

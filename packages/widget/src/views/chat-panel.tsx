@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import type { Chat, ChatView } from '../chat.ts'
-import { accentOf } from '../color.ts'
+import { fillOf, inkOf } from '../color.ts'
 import type { DraftBox } from '../draft.ts'
 import type { InboxLook } from '../embed.ts'
 import { strings } from '../strings.ts'
@@ -28,7 +28,8 @@ export function ChatPanel({ chat, draft, look, baseUrl, isOpen, takesFocus, onCl
   const name = look?.name || strings.fallbackName
 
   useLayoutEffect(() => {
-    const { fill, onFill, inkOnLight, inkOnDark } = accentOf(look?.color ?? '')
+    const { fill, onFill } = fillOf(look?.color ?? '')
+    const { inkOnLight, inkOnDark } = inkOf(look?.color ?? '')
     const colors = {
       '--fill': fill,
       '--on-fill': onFill,
@@ -111,7 +112,7 @@ function Notice({ view: { connection, refusal } }: { view: ChatView }) {
         ? strings.refused[refusal]
         : null
   return (
-    <div class="notice" role="status">
+    <div class="connection" role="status">
       {text && <p>{text}</p>}
     </div>
   )

@@ -9,6 +9,8 @@ import { AlertIcon, ClockIcon, FileIcon } from './icons.tsx'
 
 export type GroupProps = { group: Extract<ThreadItem, { kind: 'group' }>; chat: Chat; baseUrl: string }
 
+type LineProps = { line: Line; name: string; chat: Chat; baseUrl: string }
+
 /** What one person wrote in one go: the name once, then line by line. */
 export function Group({ group: { mine, name, lines }, chat, baseUrl }: GroupProps) {
   return (
@@ -25,37 +27,25 @@ export function Group({ group: { mine, name, lines }, chat, baseUrl }: GroupProp
   )
 }
 
-function MessageLine({
-  line: { message, showsStatus },
-  name,
-  chat,
-  baseUrl,
-}: {
-  line: Line
-  name: string
-  chat: Chat
-  baseUrl: string
-}) {
+function MessageLine({ line: { message, showsStatus }, name, chat, baseUrl }: LineProps) {
   const { mine, status, createdAt, retractedAt, attachments, body } = message
   const time = timeOf(createdAt)
   const tells = mine ? `${time}, ${strings.status[status]}` : time
+  const look = `bubble ${retractedAt ? 'gone' : mine ? `own ${status}` : ''}`
   return (
     <div class="line" data-status={status} data-mine={mine}>
       <span class="sr">{`${name}, ${tells}: `}</span>
-      {retractedAt ? (
-        <div class="bubble gone">{strings.retracted}</div>
-      ) : (
-        <>
-          {attachments.map((one) => (
-            <AttachmentView key={one.id} attachment={one} baseUrl={baseUrl} />
-          ))}
-          {body && (
-            <div class="bubble" dir="auto" title={tells}>
-              <LinkedText text={body} />
-              {message.editedAt && <span class="edited">{` (${strings.edited})`}</span>}
-            </div>
-          )}
-        </>
+      {retractedAt && <div class={look}>{strings.retracted}</div>}
+      {attachments.map((one) => (
+        <AttachmentView key={one.id} attachment={one} look={look} baseUrl={baseUrl} />
+      ))}
+      {body && (
+        <div class={look} title={tells}>
+          <div class="text" dir="auto">
+            <LinkedText text={body} />
+            {message.editedAt && <span class="edited">{` (${strings.edited})`}</span>}
+          </div>
+        </div>
       )}
       {showsStatus && <Status message={message} time={time} chat={chat} />}
     </div>
@@ -116,13 +106,10 @@ function LinkedText({ text }: { text: string }) {
   )
 }
 
-function AttachmentView({
-  attachment: { name, size, url, thumbnailUrl, width, height },
-  baseUrl,
-}: {
-  attachment: Attachment
-  baseUrl: string
-}) {
+type AttachmentProps = { attachment: Attachment; look: string; baseUrl: string }
+
+function AttachmentView({ attachment, look, baseUrl }: AttachmentProps) {
+  const { name, size, url, thumbnailUrl, width, height } = attachment
   const href = baseUrl + url
   const link = { href, target: '_blank', rel: 'noopener noreferrer nofollow' }
   if (thumbnailUrl) {
@@ -139,7 +126,7 @@ function AttachmentView({
     )
   }
   return (
-    <a class="bubble file" {...link}>
+    <a class={`${look} file`} {...link}>
       <FileIcon />
       <span class="file-name" dir="auto">
         {name}

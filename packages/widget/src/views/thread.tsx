@@ -20,6 +20,8 @@ export function Thread({ chat, view, baseUrl, greeting, isOpen }: ThreadProps) {
   const log = useRef<HTMLDivElement>(null)
   const isAtEnd = useRef(true)
   const heightBefore = useRef(0)
+  /** The reader has just come, or come back: what is unread now was written meanwhile. */
+  const isBack = useRef(true)
   const [hasNewBelow, setNewBelow] = useState(false)
   const [newAfter, setNewAfter] = useState<number | null>(null)
   const items = useMemo(
@@ -34,7 +36,10 @@ export function Thread({ chat, view, baseUrl, greeting, isOpen }: ThreadProps) {
   function markRead() {
     if (!isOpen || !isAtEnd.current || document.visibilityState !== 'visible') return
     setNewBelow(false)
-    if (last && !last.mine && view.unread) setNewAfter((now) => now ?? lastReadOf(chat))
+    if (isBack.current && conversation?.phase === 'ready') {
+      isBack.current = false
+      setNewAfter(view.unread ? lastReadOf(chat) : null)
+    }
     chat.markRead()
   }
 
@@ -56,14 +61,17 @@ export function Thread({ chat, view, baseUrl, greeting, isOpen }: ThreadProps) {
 
   // When there is something new to have been seen
   useEffect(() => {
-    markRead()
-    document.addEventListener('visibilitychange', markRead)
-    return () => document.removeEventListener('visibilitychange', markRead)
-  }, [isOpen, last?.key, conversation?.caughtUp, view.unread])
+    const look = () => {
+      if (document.visibilityState === 'hidden') isBack.current = true
+      else markRead()
+    }
+    look()
+    document.addEventListener('visibilitychange', look)
+    return () => document.removeEventListener('visibilitychange', look)
+  }, [isOpen, last?.key, conversation?.phase, conversation?.caughtUp, view.unread])
 
-  // The line that says where the new ones begin has served when the panel is closed.
   useEffect(() => {
-    if (!isOpen) setNewAfter(null)
+    if (!isOpen) isBack.current = true
     else if (isAtEnd.current) toEnd()
   }, [isOpen])
 

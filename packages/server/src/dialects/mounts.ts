@@ -1,0 +1,238 @@
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import { Server as SocketIo } from 'socket.io'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { findWorkspace } from '../chat/workspaces.ts'
+import type { MountSetting } from '../config.ts'
+import type { Parley } from '../parley.ts'
+import { callerOf } from '../realtime/caller.ts'
+import { pathOf, routeUpgrades, type UpgradeDoor } from '../realtime/upgrades.ts'
+import type { Dialect, Door, Mount, TextSocket } from './door.ts'
+import { listen } from './listening.ts'
+
+/** A root mount that listens on a port of its own. */
+export type OpenMount = { dialect: string; url: string; close(): Promise<void> }
+
+export type Mounts = {
+  /** Raw WebSockets of the prefixes, for the main listener. */
+  door: UpgradeDoor
+  /** Opens the extra ports; each is a small server with one dialect at its root. */
+  open(): Promise<OpenMount[]>
+}
+
+const frameBytes = 262_144
+
+/**
+ * Lets the dialects in: each below its prefix on the main listener, always, and at the root of a port or a host name
+ * where a setting or the store says so. The same code serves both; only the base differs.
+ */
+export async function mountDialects(
+  app: FastifyInstance,
+  parley: Parley,
+  dialects: readonly Dialect[],
+  settings: readonly MountSetting[],
+): Promise<Mounts> {
+  const all = [...settings, ...(await storedMounts(parley))]
+  const prefixes: { dialect: Dialect; door: Door }[] = []
+  for (const dialect of dialects) {
+    const given = all.find(
+      (setting) => setting.dialect === dialect.name && setting.port === null && setting.host === null,
+    )
+    const door = await doorOf(parley, dialect, given, `/${dialect.name}`)
+    prefixes.push({ dialect, door })
+    await app.register(async (context) => dialect.routes(context, door), { prefix: door.mount.base })
+  }
+  const hosts: { host: string; dialect: Dialect; door: Door }[] = []
+  for (const setting of all) {
+    const dialect = requireDialect(dialects, setting.dialect)
+    const { host } = setting
+    if (host === null) continue
+    const door = await doorOf(parley, dialect, setting, '')
+    hosts.push({ host, dialect, door })
+    await app.register(async (context) => {
+      context.addHook('onRoute', (route) => {
+        route.constraints = { ...route.constraints, host }
+      })
+      await dialect.routes(context, door)
+    })
+  }
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: frameBytes, perMessageDeflate: false })
+  serveSocketIo(
+    app.server,
+    prefixes.filter(({ dialect }) => dialect.socketio),
+  )
+  return {
+    door: (request, socket, head) => {
+      const host = hosts.find((mounted) => mounted.host === request.headers.host?.split(':')[0])
+      const candidates = host ? [host] : prefixes
+      return candidates.some(({ dialect, door }) =>
+        acceptWebSocket(sockets, dialect, door, parley, request, socket, head),
+      )
+    },
+    open: () =>
+      Promise.all(
+        all.flatMap((setting) =>
+          setting.port === null
+            ? []
+            : [openPort(parley, requireDialect(dialects, setting.dialect), setting, setting.port)],
+        ),
+      ),
+  }
+}
+
+async function doorOf(
+  parley: Parley,
+  dialect: Dialect,
+  setting: MountSetting | undefined,
+  base: string,
+): Promise<Door> {
+  const { workspace, ...options } = setting?.options ?? {}
+  for (const [name, value] of Object.entries(options)) {
+    const form = dialect.options[name]
+    if (!form)
+      throw new Error(
+        `${dialect.name} has no option "${name}"; it knows ${Object.keys(dialect.options).join(', ') || 'none'}`,
+      )
+    if (!form.test(value))
+      throw new Error(`The option ${name} of ${dialect.name} is "${value}", which does not fit ${form}`)
+  }
+  const { id } = await findWorkspace(parley.chat.db, workspace)
+  const mount: Mount = { dialect: dialect.name, workspaceId: id, base, options }
+  return {
+    mount,
+    chat: parley.chat,
+    log: parley.log.child({ dialect: dialect.name }),
+    presenceOf: (userId) => parley.presence.of(userId),
+    listen: (ears, options) => listen(parley, ears, options),
+  }
+}
+
+function requireDialect(dialects: readonly Dialect[], name: string): Dialect {
+  const dialect = dialects.find((known) => known.name === name)
+  if (!dialect)
+    throw new Error(
+      `There is no dialect "${name}"; there are ${dialects.map((known) => known.name).join(', ')}`,
+    )
+  return dialect
+}
+
+async function storedMounts({ chat }: Parley): Promise<MountSetting[]> {
+  const rows = await chat.db
+    .selectFrom('mount')
+    .innerJoin('workspace', 'workspace.id', 'mount.workspace_id')
+    .select(['dialect', 'port', 'host', 'options', 'slug'])
+    .execute()
+  return rows.map(({ slug, ...row }) => ({ ...row, options: { ...row.options, workspace: slug } }))
+}
+
+async function openPort(
+  parley: Parley,
+  dialect: Dialect,
+  setting: MountSetting,
+  port: number,
+): Promise<OpenMount> {
+  const door = await doorOf(parley, dialect, setting, '')
+  const app = Fastify({
+    loggerInstance: parley.log,
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: parley.chat.config.trustProxy,
+    bodyLimit: 1_048_576,
+    requestTimeout: 60_000,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 600 },
+  }) as unknown as FastifyInstance
+  await dialect.routes(app, door)
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: frameBytes, perMessageDeflate: false })
+  const accept: UpgradeDoor = (request, socket, head) =>
+    acceptWebSocket(sockets, dialect, door, parley, request, socket, head)
+  routeUpgrades(app.server, [accept], dialect.otherUpgrades)
+  const io = dialect.socketio && socketIoOn(app.server)
+  if (io) dialect.socketio?.(io.of('/'), door)
+  const url = await app.listen({ host: parley.chat.config.host, port })
+  return {
+    dialect: dialect.name,
+    url,
+    close: async () => {
+      for (const client of sockets.clients) client.close(1012, 'restarting')
+      io?.disconnectSockets(true)
+      await app.close()
+    },
+  }
+}
+
+function acceptWebSocket(
+  sockets: WebSocketServer,
+  dialect: Dialect,
+  door: Door,
+  parley: Parley,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): boolean {
+  const { websocket } = dialect
+  const { base } = door.mount
+  const full = pathOf(request)
+  if (!websocket || !full.startsWith(base)) return false
+  const path = full.slice(base.length) || '/'
+  if (!path.startsWith('/') || !websocket.path.test(path)) return false
+  sockets.handleUpgrade(request, socket, head, (raw) => {
+    const query = new URLSearchParams((request.url ?? '').split('?')[1] ?? '')
+    const { address } = callerOf(request, parley.chat.config.trustProxy)
+    websocket.accept(
+      boundedSocket(raw, parley.chat.config.outboxBytes),
+      { path, query, headers: request.headers, address },
+      door,
+    )
+  })
+  return true
+}
+
+/** Text in and out of a raw WebSocket; pings find vanished peers, and a queue that grows too long ends it. */
+function boundedSocket(raw: WebSocket, outboxBytes: number): TextSocket {
+  let alive = true
+  const pings = setInterval(() => {
+    if (!alive) return raw.terminate()
+    alive = false
+    raw.ping()
+  }, 20_000)
+  raw.on('pong', () => {
+    alive = true
+  })
+  raw.on('error', () => raw.terminate())
+  raw.on('close', () => clearInterval(pings))
+  return {
+    send: (text) => {
+      if (raw.readyState !== raw.OPEN) return
+      raw.send(text)
+      if (raw.bufferedAmount > outboxBytes) raw.terminate()
+    },
+    close: (code, reason) => {
+      raw.close(code, reason)
+      setTimeout(() => raw.terminate(), 2_000).unref()
+    },
+    onText: (hear) => raw.on('message', (data) => hear(data.toString())),
+    onClose: (hear) => raw.on('close', hear),
+  }
+}
+
+/** On the main listener a Socket.IO client takes the path of its URL for a namespace, with or without a slash at the end. */
+function serveSocketIo(server: HttpServer, mounted: { dialect: Dialect; door: Door }[]): void {
+  if (mounted.length === 0) return
+  const io = socketIoOn(server)
+  for (const { dialect, door } of mounted) {
+    dialect.socketio?.(io.of(new RegExp(`^/${dialect.name}/?$`)) as unknown as ReturnType<typeof io.of>, door)
+  }
+}
+
+function socketIoOn(server: HttpServer): SocketIo {
+  return new SocketIo(server, {
+    // Tokens travel in the handshake's auth, never in cookies, so any page may connect and none is trusted for it.
+    cors: { origin: '*', credentials: false },
+    serveClient: false,
+    destroyUpgrade: false,
+    maxHttpBufferSize: 262_144,
+    pingInterval: 20_000,
+    pingTimeout: 20_000,
+  })
+}

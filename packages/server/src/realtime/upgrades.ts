@@ -1,0 +1,25 @@
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+/** Takes an upgrade that is its own and says so; leaves every other alone. */
+export type UpgradeDoor = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean
+
+/**
+ * Offers every upgrade of a server to its doors in turn. One that nobody takes is refused: left open it would hold a
+ * descriptor for ever. Socket.IO listens for its own path by itself.
+ */
+export function routeUpgrades(
+  server: Server,
+  doors: UpgradeDoor[],
+  refusal = 'HTTP/1.1 404 Not Found',
+): void {
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy())
+    if (pathOf(request).startsWith('/socket.io/')) return
+    if (doors.some((door) => door(request, socket, head))) return
+    socket.end(`${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+  })
+}
+
+/** The path without its query: tokens may stand there, and nothing of it is ever logged. */
+export const pathOf = (request: IncomingMessage) => (request.url ?? '').split('?')[0] ?? ''
