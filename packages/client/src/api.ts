@@ -24,12 +24,15 @@ export type TransportName = 'websocket' | 'sse' | 'poll'
 
 /**
  * Where tokens come from. `refused` is a token that the server has just turned down: answer with another one, or
- * throw (or answer the same) to stop the connection. `staffSession` and `visitorSession` are ready-made ones.
+ * throw (or answer the same) to stop the connection. Ready-made: `visitorSession`; from `@parley/client/staff`
+ * `staffSession` and `apiKey`.
  */
 export interface Credentials {
   accessToken(refused?: string): Promise<string>
   /** Who the token belongs to, when known before the server says so. */
   userId?(): string | null
+  /** Routes of operations beyond a visitor's; `@parley/client/staff` brings the team's. */
+  readonly routes?: Readonly<Record<string, string>>
 }
 
 /** Strings that outlive the page. `browserStorage()` and `memoryStorage()` are ready-made. */
@@ -114,7 +117,10 @@ export interface Parley {
   /** One conversation. One object per id; it loads and follows while somebody subscribes to it. */
   conversation(conversationId: string): ConversationStore
   readonly presence: PresenceStore
-  /** Any operation of the API, typed. Over the live connection when there is one and it can; else over REST. */
+  /**
+   * Any operation of the API, typed. Over the live connection when there is one and it can; else over REST. Those
+   * that only the team uses need credentials from `@parley/client/staff`.
+   */
   call<N extends CallName>(name: N, ...input: CallInput<N>): Promise<ResultOf<N>>
   /** The raw stream below the stores: every event as it arrives, repeats included. */
   onEvent(listener: (event: Event) => void): () => void

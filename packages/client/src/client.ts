@@ -1,6 +1,7 @@
 import type { Attachment, ConversationSummary, Event, Message } from '@parley/protocol'
 import type { CallName, ConnectOptions, Parley } from './api.ts'
 import { type ConnectionOptions, connection } from './connection.ts'
+import { emptyReceipt } from './conversation.ts'
 import { type OpenConversation, openConversation } from './conversation-store.ts'
 import { errorFrom } from './error.ts'
 import { http, routeOf, signed } from './http.ts'
@@ -61,7 +62,7 @@ export function connect(options: ConnectOptions, parts: Pick<ConnectionOptions, 
   // ---- asking
 
   async function ask(name: CallName, input: Record<string, unknown> = {}): Promise<unknown> {
-    const { method, path, body } = routeOf(name, input)
+    const { method, path, body } = routeOf(name, input, credentials.routes)
     if (name in realtimeRoutes && live()) {
       try {
         return await link.command(name, input)
@@ -114,14 +115,14 @@ export function connect(options: ConnectOptions, parts: Pick<ConnectionOptions, 
   /** Told by those who take part: an agent whose desk merely lists a conversation has not been given it. */
   function delivered(id: string, seq: number) {
     const row = lists.row(id)
-    if (receipts && (row ? row.receipt : conversations.has(id))) mark.move(id, { delivered: seq, read: 0 })
+    const part = row ? row.participants.some((one) => one.userId === me.get()) : conversations.has(id)
+    if (receipts && part) mark.move(id, { delivered: seq, read: 0 })
   }
 
   function markRead(id: string, seq: number) {
     const userId = me.get()
-    const row = lists.row(id)
-    if (userId && row?.receipt) {
-      const receipt = { ...row.receipt, read: seq, delivered: seq }
+    if (userId) {
+      const receipt = { ...emptyReceipt(userId), ...lists.row(id)?.receipt, read: seq, delivered: seq }
       lists.hear({ type: 'receipt.moved', conversationId: id, receipt })
     }
     mark.move(id, { read: seq, delivered: seq })

@@ -252,15 +252,6 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[C3] a stream that ends after a goodbye takes its reason', async () => {
-    const s = setting()
-    await s.start()
-    s.welcome()
-    s.frame({ type: 'goodbye', reason: 'revoked', withinMs: 4_000 })
-    await s.lose()
-    expect(s.state()).toMatchObject({ state: 'stopped', reason: 'revoked' })
-  })
-
   test('[C5] steps down after two misses, remembers what worked, and climbs again', async () => {
     const storage = memoryStorage()
     const s = setting({ storage })

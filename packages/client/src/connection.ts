@@ -5,14 +5,7 @@ import { requestMs } from './http.ts'
 import { Cell } from './store.ts'
 import { poll } from './transports/poll.ts'
 import { sse } from './transports/sse.ts'
-import {
-  type Command,
-  isTelling,
-  type Link,
-  type Lost,
-  type Transport,
-  type Wire,
-} from './transports/transport.ts'
+import type { Command, Link, Lost, Transport, Wire } from './transports/transport.ts'
 import { websocket } from './transports/websocket.ts'
 
 /**
@@ -81,7 +74,7 @@ export function connection(options: ConnectionOptions) {
   let heardAt = 0
   let beatAt = 0
   let received = 0
-  let goodbye: { withinMs: number; reason: string } | null = null
+  let within: number | undefined
   let stopListening = () => {}
 
   // C5
@@ -178,7 +171,7 @@ export function connection(options: ConnectionOptions) {
         if (frame.conversationId === null) cursor = undefined
         return options.reset(frame.conversationId)
       case 'goodbye':
-        goodbye = frame
+        within = frame.withinMs
         return after(Math.random() * frame.withinMs, () => void open())
       default:
         received++
@@ -187,10 +180,8 @@ export function connection(options: ConnectionOptions) {
   }
 
   function lost({ reason, error }: Lost) {
-    // A stream has no close code; its goodbye names the reason.
-    if (reason === 'lost' && goodbye && isTelling(goodbye.reason)) reason = goodbye.reason
     if (state.get().state !== 'live') miss()
-    const within = goodbye?.withinMs
+    const until = within
     drop()
     switch (reason) {
       case 'token_expired':
@@ -205,7 +196,7 @@ export function connection(options: ConnectionOptions) {
         return stop(reason, error)
       default:
         if (error?.code === 'invalid_cursor') cursor = undefined
-        return wait(error, within)
+        return wait(error, until)
     }
   }
 
@@ -225,7 +216,7 @@ export function connection(options: ConnectionOptions) {
   function drop() {
     era++
     clearTimers()
-    goodbye = null
+    within = undefined
     link?.close()
     link = null
     const gone = disconnected()

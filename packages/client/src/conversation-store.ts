@@ -1,4 +1,4 @@
-import type { Event, LogEvent, limits, Message, Receipt } from '@parley/protocol'
+import type { Event, LogEvent, limits, Message } from '@parley/protocol'
 import type {
   ConversationStore,
   ConversationView,
@@ -13,6 +13,7 @@ import {
   begin,
   type ConversationState,
   emptyConversation,
+  emptyReceipt,
   extend,
   hasRead,
   moveReceipt,
@@ -454,16 +455,6 @@ export function openConversation(options: ConversationOptions) {
 }
 
 const none: readonly Typist[] = []
-
-const emptyReceipt = (userId: string): Receipt => ({
-  userId,
-  delivered: 0,
-  read: 0,
-  deliveredAt: null,
-  readAt: null,
-  allReadAt: null,
-  readBeyond: [],
-})
 
 /** S6 */
 function statusOf(state: ConversationState, me: string | null): (message: Message) => MessageStatus {

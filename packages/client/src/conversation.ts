@@ -156,6 +156,17 @@ export function moveReceipt(state: ConversationState, receipt: Receipt): Convers
   return { ...state, receipts: { ...state.receipts, [receipt.userId]: merged } }
 }
 
+/** Who never moved a mark. */
+export const emptyReceipt = (userId: string): Receipt => ({
+  userId,
+  delivered: 0,
+  read: 0,
+  deliveredAt: null,
+  readAt: null,
+  allReadAt: null,
+  readBeyond: [],
+})
+
 export function mergeReceipt(a: Receipt | null | undefined, b: Receipt): Receipt {
   if (!a) return b
   const read = Math.max(a.read, b.read)

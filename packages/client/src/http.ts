@@ -57,7 +57,7 @@ export function http(options: HttpOptions): Http {
         response.status,
       )
       const after = Number(response.headers.get('retry-after'))
-      if (after > 0) failed.details.retryAfterMs ??= after * 1000
+      if (after > 0) failed.details.retryAfter ??= after
       throw failed
     },
     async request(method, path, { token, body, signal, timeoutMs = requestMs } = {}) {
@@ -83,10 +83,13 @@ export function http(options: HttpOptions): Http {
   return self
 }
 
+type Routes = Readonly<Record<string, string>>
+
 /** Method, path and body of an operation. What is not in the path goes into the query of a GET, else into the body. */
-export function routeOf(name: string, input: Record<string, unknown> = {}) {
-  const row = (realtimeRoutes as Record<string, string>)[name] ?? (restRoutes as Record<string, string>)[name]
-  const [method = '', template = ''] = row?.split(' ') ?? []
+export function routeOf(name: string, input: Record<string, unknown> = {}, more: Routes = {}) {
+  const row = ({ ...realtimeRoutes, ...restRoutes, ...more } as Routes)[name]
+  if (!row) throw new ParleyError('unknown_operation', `${name} needs @parley/client/staff.`, false)
+  const [method = '', template = ''] = row.split(' ')
   const rest = { ...input }
   let path = template.replace(/\{(\w+)\}/g, (_, key: string) => {
     delete rest[key]

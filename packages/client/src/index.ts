@@ -2,7 +2,8 @@
  * The Parley client: a connection, a log of events, and stores folded from it. For browsers and Node 22+.
  *
  * ```ts
- * import { browserStorage, connect, staffSession, visitorSession } from '@parley/client'
+ * import { browserStorage, connect, visitorSession } from '@parley/client'
+ * import { staffSession } from '@parley/client/staff'
  *
  * const storage = browserStorage()
  * const session = visitorSession({ baseUrl, widgetKey, storage })          // or staffSession({ baseUrl, storage })
@@ -25,14 +26,6 @@
 export type * from './api.ts'
 export { connect } from './client.ts'
 export { ParleyError, type ParleyErrorCode } from './error.ts'
-export {
-  type SessionState,
-  type StaffSession,
-  type StaffSessionOptions,
-  staffSession,
-  type VisitorSession,
-  type VisitorSessionOptions,
-  visitorSession,
-} from './session.ts'
+export { type VisitorSession, type VisitorSessionOptions, visitorSession } from './session.ts'
 export { browserStorage, memoryStorage } from './storage.ts'
 export type { Store } from './store.ts'

@@ -93,7 +93,7 @@ function fold(row: ConversationSummary, event: LogEvent, me: string | null): Fol
   switch (event.type) {
     case 'message.created':
       next.lastMessage = event.message
-      if (event.message.senderId !== me) next.unread++
+      if (event.message.senderId !== me && event.message.kind !== 'system') next.unread++
       break
     case 'message.edited':
     case 'message.retracted':
@@ -137,7 +137,7 @@ export function select(state: Rows, query: ListQuery, me: string | null, from: s
 export const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
 export function matches(row: ConversationSummary, query: ListQuery, me: string | null): boolean {
-  const { status, assigneeId, inboxId } = row.conversation
+  const { kind, status, assigneeId, inboxId } = row.conversation
   const here = (userId: string | null) => row.participants.some((one) => one.userId === userId)
   const active = status !== 'closed' && status !== 'archived'
   if (query.inboxId && query.inboxId !== inboxId) return false
@@ -147,7 +147,7 @@ export function matches(row: ConversationSummary, query: ListQuery, me: string |
     case 'mine':
       return assigneeId === me
     case 'unassigned':
-      return assigneeId === null
+      return assigneeId === null && kind === 'support'
     case 'participating':
       return row.receipt !== null || here(me)
     default:

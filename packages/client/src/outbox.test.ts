@@ -101,7 +101,7 @@ describe('the outbox', () => {
 
   test('[O3] a told delay is kept', async () => {
     const s = setting(async () => {
-      throw new ParleyError('rate_limited', 'Wait.', true, 429, { retryAfterMs: 30_000 })
+      throw new ParleyError('rate_limited', 'Wait.', true, 429, { retryAfter: 30 })
     })
     s.write('one')
     await vi.advanceTimersByTimeAsync(29_000)

@@ -154,7 +154,7 @@ export function outbox(options: OutboxOptions) {
       if (!waits) return null
       const count = (tries.get(conversationId) ?? 0) + 1
       tries.set(conversationId, count)
-      const told = Number(error.details.retryAfterMs) || 0
+      const told = (Number(error.details.retryAfter) || 0) * 1_000
       return told + Math.random() * Math.min(30_000, 1_000 * 2 ** count)
     }
   }

@@ -13,8 +13,13 @@ export function presenceStore(tell: (userIds: string[]) => Promise<unknown>) {
     asked = true
     queueMicrotask(() => {
       asked = false
-      tell([...counts.keys()].slice(0, 500)).catch(() => {})
+      tell([...counts.keys()].slice(0, 500)).then(told, () => {})
     })
+  }
+
+  function told(answer: unknown) {
+    const { presence } = answer as { presence: Presence[] }
+    state.set(new Map([...state.get(), ...presence.map((one) => [one.userId, one] as const)]))
   }
 
   const store: PresenceStore = {

@@ -2,17 +2,22 @@ import type { Operations } from '@parley/protocol'
 
 /**
  * Where each operation lives on REST: method and path, as the protocol has them. Written out here because the
- * protocol's own table carries schemas that a browser must not pay for. The types below refuse a row that is
- * missing, superfluous or spelled differently from the protocol.
+ * protocol's own table carries schemas that a browser must not pay for. The types refuse a row that is missing,
+ * superfluous or spelled differently from the protocol. What only the team uses is in `team-routes.ts`, so that a
+ * visitor's page does not carry it.
  */
-type Row<N extends keyof Operations> = `${Operations[N]['method']} ${Operations[N]['path']}`
-type Realtime = {
+export type Row<N extends keyof Operations> = `${Operations[N]['method']} ${Operations[N]['path']}`
+export type RealtimeRoutes = {
   [N in keyof Operations as Operations[N] extends { realtime: true } ? N : never]: Row<N>
 }
-type RestOnly = { [N in Exclude<keyof Operations, keyof Realtime>]: Row<N> }
+export type Routes<N extends keyof Operations> = { [M in N]: Row<M> }
+type Known = keyof typeof restRoutes
+
+/** Every operation of the protocol that has no row in this file. */
+export type TeamRoutes = Routes<Exclude<keyof Operations, keyof RealtimeRoutes | Known>>
 
 /** These are also commands of the live connection. */
-export const realtimeRoutes: Realtime = {
+export const realtimeRoutes: RealtimeRoutes = {
   'conversation.create': 'POST /conversations',
   'conversation.list': 'GET /conversations',
   'conversation.get': 'GET /conversations/{conversationId}',
@@ -46,52 +51,16 @@ export const realtimeRoutes: Realtime = {
   'presence.set': 'PUT /presence',
 }
 
-export const restRoutes: RestOnly = {
-  'setup.claim': 'POST /setup',
-  'auth.register': 'POST /auth/register',
-  'auth.login': 'POST /auth/login',
-  'auth.refresh': 'POST /auth/refresh',
-  'auth.exchange': 'POST /auth/exchange',
-  'auth.logout': 'POST /auth/logout',
+/** What a visitor may need besides. */
+export const restRoutes = {
   'me.get': 'GET /me',
   'me.update': 'PATCH /me',
-  'me.password': 'PUT /me/password',
-  'invitation.create': 'POST /invitations',
-  'invitation.list': 'GET /invitations',
-  'invitation.revoke': 'DELETE /invitations/{invitationId}',
-  'identityKey.create': 'POST /identity-keys',
-  'identityKey.list': 'GET /identity-keys',
-  'identityKey.retire': 'DELETE /identity-keys/{identityKeyId}',
-  'apiKey.create': 'POST /api-keys',
-  'apiKey.list': 'GET /api-keys',
-  'apiKey.revoke': 'DELETE /api-keys/{apiKeyId}',
   'widget.config': 'GET /widget/{widgetKey}',
-  'widget.session': 'POST /widget/{widgetKey}/session',
   'workspace.get': 'GET /workspace',
-  'workspace.update': 'PATCH /workspace',
-  'workspace.create': 'POST /workspaces',
-  'user.list': 'GET /users',
   'user.get': 'GET /users/{userId}',
-  'user.update': 'PATCH /users/{userId}',
-  'inbox.create': 'POST /inboxes',
-  'inbox.list': 'GET /inboxes',
-  'inbox.get': 'GET /inboxes/{inboxId}',
-  'inbox.update': 'PATCH /inboxes/{inboxId}',
-  'inboxMember.list': 'GET /inboxes/{inboxId}/members',
-  'inboxMember.put': 'PUT /inboxes/{inboxId}/members/{userId}',
-  'inboxMember.remove': 'DELETE /inboxes/{inboxId}/members/{userId}',
-  'contact.create': 'POST /contacts',
-  'contact.list': 'GET /contacts',
-  'contact.update': 'PATCH /contacts/{userId}',
-  'grant.create': 'POST /grants',
   'grant.list': 'GET /grants',
-  'grant.end': 'DELETE /grants/{grantId}',
-  'audit.list': 'GET /audit',
-  'analytics.get': 'GET /analytics',
   'limits.get': 'GET /limits',
-  'message.revisions': 'GET /messages/{messageId}/revisions',
   'message.readers': 'GET /messages/{messageId}/receipts',
   'attachment.upload': 'POST /conversations/{conversationId}/attachments',
   'attachment.get': 'GET /attachments/{attachmentId}',
-  'attachment.download': 'GET /files/{attachmentId}',
-}
+} as const satisfies { [N in keyof Operations]?: Row<N> }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { staffSession, visitorSession } from './session.ts'
+import { visitorSession } from './session.ts'
+import { staffSession } from './staff.ts'
 import { memoryStorage } from './storage.ts'
 
 type Asked = { path: string; body: Record<string, unknown> }

@@ -1,4 +1,5 @@
-import { browserStorage, staffSession } from '@parley/client'
+import { browserStorage } from '@parley/client'
+import { staffSession } from '@parley/client/staff'
 
 /** Everything this browser keeps for the desk carries this name. */
 export const namespace = 'parley-desk'

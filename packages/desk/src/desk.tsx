@@ -15,9 +15,23 @@ export function Desk() {
     setLink(null)
   }
   if (link || account.state === 'signed-out') return <Welcome link={link} done={done} />
+  if (account.user.role === 'contact') return <NotTheTeam name={account.user.name} />
   return (
     <AtDesk key={account.user.id} user={account.user} workspace={account.workspace}>
       <RouterProvider router={router} />
     </AtDesk>
+  )
+}
+
+/** Contacts may have an account too; the desk has nothing for them. */
+function NotTheTeam({ name }: { name: string }) {
+  return (
+    <main className="not-the-team">
+      <h1>This desk is for the team</h1>
+      <p>{name}, your account is not part of it. Ask an admin for an invitation.</p>
+      <button type="button" className="button" onClick={() => void session.logout()}>
+        Sign out
+      </button>
+    </main>
   )
 }

@@ -1,6 +1,6 @@
+import './looks.css'
 import { createRoot } from 'react-dom/client'
 import { Desk } from './desk.tsx'
-import './looks.css'
 
 const place = document.getElementById('desk')
 if (!place) throw new Error('index.html has no #desk')

@@ -62,9 +62,7 @@ export function lostByCode(code: number, text = ''): Lost {
   }
 }
 
-/** A reason told in a goodbye, where there is no close code. */
-export const isTelling = (reason: string): reason is Telling =>
-  Object.values<string>(reasons).includes(reason)
+const isTelling = (reason: string): reason is Telling => Object.values<string>(reasons).includes(reason)
 
 export function lostByError(thrown: unknown): Lost {
   const error = errorFrom(thrown)
@@ -74,19 +72,28 @@ export function lostByError(thrown: unknown): Lost {
   return { reason: stop ? 'protocol_error' : 'lost', error }
 }
 
-/** Guards T5: whatever the parts of a transport still say after the end is not passed on. */
+/**
+ * Guards T5: whatever the parts of a transport still say after the end is not passed on. Streams and polls have no
+ * close code; their last frame is `{reason}` or `{type: 'close', reason}`.
+ */
 export type Once = Told & { over(): boolean; end(): void }
 
 export function once(told: Told): Once {
   let over = false
+  function lost(lost: Lost) {
+    if (over) return
+    over = true
+    told.lost(lost)
+  }
   return {
-    frame: (frame) => over || told.frame(frame),
-    heard: () => over || told.heard(),
-    lost(lost) {
+    frame(frame) {
+      const { type, reason = '' } = frame as { type?: string; reason?: string }
       if (over) return
-      over = true
-      told.lost(lost)
+      if (type && type !== 'close') told.frame(frame)
+      else lost({ reason: isTelling(reason) ? reason : 'lost', error: disconnected() })
     },
+    heard: () => over || told.heard(),
+    lost,
     over: () => over,
     end() {
       over = true

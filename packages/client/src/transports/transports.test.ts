@@ -203,6 +203,15 @@ for (const [name, transport] of Object.entries(transports)) {
       expect(ends[0]?.reason).toBe('unauthenticated')
     })
 
+    test('[T5] the reason of an end is told, by close code or by a last frame', async () => {
+      const { ends, frames } = open()
+      await vi.waitFor(() => expect(frames).toHaveLength(1))
+      if (name === 'websocket') far.peer?.end(4102)
+      else far.peer?.send(name === 'sse' ? { reason: 'revoked' } : { type: 'close', reason: 'revoked' })
+      await vi.waitFor(() => expect(ends.map((one) => one.reason)).toEqual(['revoked']))
+      expect(frames).toHaveLength(1)
+    })
+
     test('[T5] an end by the server is told once; after close nothing is told', async () => {
       const first = open()
       await vi.waitFor(() => expect(first.frames).toHaveLength(1))

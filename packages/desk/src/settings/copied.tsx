@@ -22,10 +22,7 @@ export function Copied({ text, label }: { text: string; label: string }) {
 
   return (
     <figure className="copied" aria-label={label}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a long line scrolls sideways, also by keyboard. */}
-      <code ref={code} tabIndex={0}>
-        {text}
-      </code>
+      <code ref={code}>{text}</code>
       <button type="button" className="button" onClick={copy} aria-label={`Copy: ${label}`}>
         <Icon name={outcome === 'copied' ? 'check' : 'copy'} />
         <span aria-live="polite">

@@ -2,6 +2,7 @@ import { ParleyError } from '@parley/client'
 import { type FormEvent, useState } from 'react'
 import { useDesk, useStore } from '../at-desk.tsx'
 import { known } from '../directory.ts'
+import { linkOf } from '../welcome/welcome-link.ts'
 import { Copied } from './copied.tsx'
 import { type InvitableRole, rolesToInvite } from './rank.ts'
 
@@ -27,8 +28,8 @@ export function InvitationForm() {
       const inboxIds = choosesInboxes
         ? inboxes.map((inbox) => inbox.id).filter((id) => !left.includes(id))
         : []
-      const { url } = await parley.call('invitation.create', { role, inboxIds })
-      setLink({ url, role })
+      const { token } = await parley.call('invitation.create', { role, inboxIds })
+      setLink({ url: linkOf({ kind: 'invite', token }, location.origin), role })
     } catch (error) {
       setProblem(error instanceof ParleyError ? error.message : 'The invitation could not be made.')
     } finally {

@@ -31,3 +31,8 @@ export function parseWelcomeLink(hash: string): WelcomeLink | null {
     return null
   }
 }
+
+/** The address to send to somebody. What stands behind `#` never reaches a server or its log. */
+export function linkOf({ kind, token }: WelcomeLink, origin: string): string {
+  return `${origin}/desk#${kind}=${encodeURIComponent(token)}`
+}

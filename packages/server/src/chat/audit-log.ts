@@ -11,7 +11,7 @@ export async function listAudit(
   actor: Actor,
   { limit = 50, page }: InputOf<'audit.list'>,
 ): Promise<ResultOf<'audit.list'>> {
-  const [before] = page === undefined ? [undefined] : decodeCursor(page, ['string'])
+  const [before] = page === undefined ? [undefined] : decodeCursor(page, ['id'])
   const rows = await chat.db
     .selectFrom('audit_entry')
     .selectAll()

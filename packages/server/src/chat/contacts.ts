@@ -80,7 +80,7 @@ export async function listContacts(
 
 /** A page ends with somebody; whoever is asked for next stands behind them, whatever they are called by now. */
 async function lastOfPage(db: Db, actor: Actor, page: string): Promise<Pick<PersonRow, 'id' | 'name'>> {
-  const [id] = decodeCursor(page, ['string'])
+  const [id] = decodeCursor(page, ['id'])
   return db
     .selectFrom('person')
     .select(['id', 'name'])

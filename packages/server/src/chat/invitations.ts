@@ -38,7 +38,7 @@ export async function createInvitation(
     return {
       invitation: viewInvitation(row),
       token,
-      url: `${chat.config.publicUrl ?? ''}/desk/join#${token}`,
+      url: `${chat.config.publicUrl ?? ''}/desk#invite=${token}`,
     }
   })
 }

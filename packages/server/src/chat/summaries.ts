@@ -18,7 +18,7 @@ export async function listConversations(
   const cursor = await resumeCursor(chat)
   const conditions = [visibleTo(actor), ...filters(actor, input)]
   if (input.page) {
-    const [updatedAt, id] = decodeCursor(input.page, ['string', 'string'])
+    const [updatedAt, id] = decodeCursor(input.page, ['instant', 'id'])
     conditions.push(sql`(c.updated_at, c.id) < (${updatedAt}::timestamptz, ${id}::uuid)`)
   }
   const found = await summarise(chat.db, actor, conditions, limit + 1)
@@ -52,7 +52,7 @@ const mostChanges = 500
  * snapshot horizon, because sequences and timestamps become visible out of order and would skip rows (design §2.6).
  */
 export async function changesSince(chat: Chat, actor: Actor, cursor: string): Promise<Changes> {
-  const [epoch, horizon] = decodeCursor(cursor, ['string', 'string'])
+  const [epoch, horizon] = decodeCursor(cursor, ['id', 'horizon'])
   if (epoch !== chat.store.epoch) return { outcome: 'reset', reason: 'epoch' }
   if (await accessChanged(chat.db, actor, horizon)) return { outcome: 'reset', reason: 'access' }
   const touched = sql`c.id = any (array(

@@ -1,8 +1,15 @@
+import type { Socket } from 'node:net'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import { limits, type OperationName, operationNames, operationOf } from '@parley/protocol'
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
 import { Failure } from '../chat/failure.ts'
 import { requireOrigin } from '../chat/origins.ts'
 import { authenticate } from '../chat/sessions.ts'
@@ -33,16 +40,22 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
     connectionTimeout: 0,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 600 },
+    // What fails before there is a route: an address whose escapes are not UTF-8, a request while we stop.
+    frameworkErrors: (error, _request, reply) => {
+      refuse(reply as FastifyReply, failureOf(error))
+    },
+    clientErrorHandler: refuseUnreadable,
+    return503OnClosing: false,
   }) as unknown as FastifyInstance
   readJsonOurselves(app)
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const failure = failureOf(error)
     if (failure.status >= 500)
       request.log.error({ err: failure.cause ?? error, path: request.routeOptions.url }, 'request failed')
-    if (failure.status === 429 || failure.status === 503) {
-      reply.header('Retry-After', String(failure.details.retryAfter ?? 1))
-    }
-    return reply.code(failure.status).send({ error: errorBody(failure) })
+    return refuse(reply, failure)
+  })
+  app.addHook('onRequest', async ({ url }) => {
+    if (!isDecodable(url)) throw new Failure('bad_text')
   })
   app.setNotFoundHandler((request, reply) => {
     const allowed = methodsAt(request.url)
@@ -94,6 +107,39 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
   return app
 }
 
+function refuse(reply: FastifyReply, failure: Failure) {
+  if (failure.status === 429 || failure.status === 503) {
+    reply.header('Retry-After', String(failure.details.retryAfter ?? 1))
+  }
+  return reply.code(failure.status).send({ error: errorBody(failure) })
+}
+
+/** Bytes that are no HTTP request are answered in the same shape, and their connection ends. */
+function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const status = unreadable[error.code ?? ''] ?? '400 Bad Request'
+  const failure = new Failure('invalid_request', { field: '', message: 'The request cannot be read' })
+  const body = JSON.stringify({ error: errorBody(failure) })
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+const unreadable: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+}
+
+/** Routes would refuse such a path, and take such a query as it stands. */
+function isDecodable(url: string): boolean {
+  try {
+    decodeURIComponent(url)
+    return true
+  } catch {
+    return false
+  }
+}
+
 function bearerOf(request: FastifyRequest): string {
   const header = request.headers.authorization ?? ''
   if (!header.startsWith('Bearer ')) throw new Failure('unauthenticated')
@@ -115,6 +161,7 @@ function readJsonOurselves(app: FastifyInstance): void {
 
 function failureOf(error: FastifyError | Failure): Failure {
   if (error instanceof Failure) return error
+  if (error.code === 'FST_ERR_BAD_URL') return new Failure('bad_text')
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' || error.statusCode === 413) return new Failure('too_large')
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' || error.statusCode === 415)
     return new Failure('unsupported_media_type')

@@ -1,8 +1,9 @@
-import { limits } from '@parley/protocol'
+import { type CloseReason, type ControlFrame, limits } from '@parley/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Actor } from '../chat/actor.ts'
 import { Failure } from '../chat/failure.ts'
 import type { Parley } from '../parley.ts'
+import { refuseBadText } from '../validation.ts'
 import { callerOf } from './caller.ts'
 import { Connection, type Wire } from './connection.ts'
 
@@ -17,7 +18,10 @@ export function streamRoutes(
 ): void {
   const byId = new Map<string, { connection: Connection; poll: Mailbox | null }>()
 
-  app.post('/api/v1/realtime/sse', async (request, reply) => {
+  const bodyLimit = limits.frameBytes
+
+  app.post('/api/v1/realtime/sse', { bodyLimit }, async (request, reply) => {
+    const hello = frameOf(request.body)
     const caller = callerOf(request.raw, parley.chat.config.trustProxy)
     const wire = sseWire(reply)
     const connection = new Connection(parley, wire, caller)
@@ -26,10 +30,11 @@ export function streamRoutes(
       byId.delete(connection.id)
       connection.closed()
     })
-    connection.receive(JSON.stringify(request.body))
+    connection.receive(hello)
   })
 
-  app.post('/api/v1/realtime/poll', async (request) => {
+  app.post('/api/v1/realtime/poll', { bodyLimit }, async (request) => {
+    const hello = frameOf(request.body)
     const mailbox = new Mailbox()
     const connection = new Connection(
       parley,
@@ -41,7 +46,7 @@ export function streamRoutes(
       byId.delete(connection.id)
       connection.closed()
     }
-    connection.receive(JSON.stringify(request.body))
+    connection.receive(hello)
     return { connectionId: connection.id, frames: await mailbox.collect(limits.pollMs) }
   })
 
@@ -54,7 +59,7 @@ export function streamRoutes(
       if (!Array.isArray(frames) || frames.length > limits.commandsInFlight) {
         throw new Failure('invalid_request', { field: 'frames', message: 'A list of command frames' })
       }
-      for (const frame of frames) connection.receive(JSON.stringify(frame))
+      for (const frame of frames.map(frameOf)) connection.receive(frame)
       connection.touch()
       return { frames: await poll.collect(limits.pollMs) }
     },
@@ -62,9 +67,10 @@ export function streamRoutes(
 
   app.post<{ Params: { connectionId: string } }>(
     '/api/v1/realtime/connections/:connectionId',
+    { bodyLimit },
     async (request, reply) => {
       const { connection } = await own(request)
-      connection.receive(JSON.stringify(request.body))
+      connection.receive(frameOf(request.body))
       return reply.code(202).send({})
     },
   )
@@ -78,6 +84,17 @@ export function streamRoutes(
   }
 }
 
+/** A frame that came as JSON, as text again. What breaks the byte rules is refused before it is a frame. */
+function frameOf(body: unknown): string {
+  refuseBadText(body)
+  const text = JSON.stringify(body ?? null)
+  if (Buffer.byteLength(text) > limits.frameBytes) throw new Failure('too_large', { limit: limits.frameBytes })
+  return text
+}
+
+/** Where there is no close code, a last frame tells why (SPEC C4). */
+const goodbye = (reason: CloseReason) => JSON.stringify({ type: 'goodbye', reason, withinMs: 0 } satisfies ControlFrame)
+
 function sseWire(reply: FastifyReply): Wire {
   reply.hijack()
   const { raw } = reply
@@ -89,9 +106,8 @@ function sseWire(reply: FastifyReply): Wire {
     'X-Accel-Buffering': 'no',
   })
   raw.flushHeaders()
-  const end = (reason: string) => {
-    raw.write(`event: close\ndata: ${JSON.stringify({ reason })}\n\n`)
-    raw.end()
+  const end = (reason: CloseReason) => {
+    raw.end(`data: ${goodbye(reason)}\n\n`)
   }
   return {
     send: (data) => {
@@ -123,7 +139,7 @@ class Mailbox {
     },
     queued: () => this.#bytes,
     close: (reason) => {
-      this.wire.send(JSON.stringify({ type: 'close', reason }))
+      this.wire.send(goodbye(reason))
       this.#end()
     },
     terminate: () => this.#end(),

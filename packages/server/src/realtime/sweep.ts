@@ -17,6 +17,7 @@ export class Sweep {
   readonly #onError: (error: unknown) => void
   #horizon = '0'
   #timer: NodeJS.Timeout | undefined
+  #stopped = false
 
   constructor(chat: Chat, hub: Hub, onError: (error: unknown) => void) {
     this.#chat = chat
@@ -38,6 +39,7 @@ export class Sweep {
   }
 
   stop(): void {
+    this.#stopped = true
     clearTimeout(this.#timer)
   }
 
@@ -59,8 +61,11 @@ export class Sweep {
 
   #next(): void {
     this.#timer = setTimeout(async () => {
-      await this.look().catch(this.#onError)
-      this.#next()
+      await this.look().catch((error: unknown) => {
+        if (!this.#stopped) this.#onError(error)
+      })
+      // Stopped while it looked: another timer would keep the process alive for ever.
+      if (!this.#stopped) this.#next()
     }, everyMs)
   }
 

@@ -73,13 +73,13 @@ function poolOf(options: pg.PoolConfig): pg.Pool {
     keepAlive: true,
     application_name: 'parley',
     types: { getTypeParser },
+    onConnect: (client) => client.query("set timezone = 'UTC'"),
     ...options,
   })
-  // An idle connection that breaks is replaced by the pool; without a listener the error would end the process.
+  // A connection that breaks is replaced by the pool, and whoever used it is told by their query; without listeners
+  // the error would also end the process. The pool listens while it is idle, nobody while somebody has it.
   pool.on('error', () => {})
-  pool.on('connect', (client) => {
-    client.query("set timezone = 'UTC'").catch(() => {})
-  })
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 

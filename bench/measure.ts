@@ -1,0 +1,90 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { StoreKind } from './place.ts'
+
+/** How large everything is. */
+export type Scale = {
+  rounds: number
+  warmUpMs: number
+  roundMs: number
+  conversations: number[]
+  listeners: number
+  idleConnections: number
+  messages: { few: number; many: number }
+  /** How many of the questions of a full round are asked. */
+  askedShare: number
+}
+
+export type Bench = { scale: Scale; store: StoreKind; wanted: string[] }
+
+/** Several measures that share their preparations. */
+export type Measure = {
+  names(scale: Scale): string[]
+  run(bench: Bench): AsyncGenerator<Line>
+}
+
+/** What is printed. `ratio` says how close to the baseline or beyond it, and larger is better for every unit. */
+export type Line = {
+  measure: string
+  value: number
+  unit: string
+  baseline: number
+  ratio: number
+  /** The load maker itself was too slow for the figures to mean anything. */
+  void?: true
+}
+
+/** One figure of one round, and how late the load maker's own timers were meanwhile (99 of 100). */
+export type Reading = { value: number; lagMs: number }
+
+/** Baseline, ours, baseline, ours …: whatever else the machine does meanwhile hits both. */
+export async function inTurns(
+  rounds: number,
+  baseline: () => Promise<Reading>,
+  ours: () => Promise<Reading>,
+): Promise<{ baseline: Reading[]; ours: Reading[] }> {
+  const readings: { baseline: Reading[]; ours: Reading[] } = { baseline: [], ours: [] }
+  for (let round = 0; round < rounds; round++) {
+    readings.baseline.push(await baseline())
+    readings.ours.push(await ours())
+  }
+  return readings
+}
+
+/** The medians of the rounds. `better` says whether a larger or a smaller value is. */
+export function lineOf(
+  measure: string,
+  unit: string,
+  better: 'larger' | 'smaller',
+  readings: { baseline: Reading[]; ours: Reading[] },
+  mostLagMs: number,
+): Line {
+  const value = median(readings.ours.map((reading) => reading.value))
+  const baseline = median(readings.baseline.map((reading) => reading.value))
+  if (!(value > 0 && baseline > 0)) throw new Error(`${measure}: ${value} against ${baseline} is no result`)
+  const lagMs = median([...readings.ours, ...readings.baseline].map((reading) => reading.lagMs))
+  return {
+    measure,
+    value: round(value),
+    unit,
+    baseline: round(baseline),
+    ratio: round(better === 'larger' ? value / baseline : baseline / value),
+    ...(lagMs > mostLagMs && { void: true }),
+  }
+}
+
+/** Runs `work` and says how late this process's timers were while it did. */
+export async function watchingLag<T>(work: () => Promise<T>): Promise<{ result: T; lagMs: number }> {
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  delay.enable()
+  const result = await work()
+  delay.disable()
+  return { result, lagMs: delay.percentile(99) / 1e6 }
+}
+
+export function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+/** Three digits that mean something. */
+const round = (value: number) => Number(value.toPrecision(value >= 1_000 ? 6 : 3))

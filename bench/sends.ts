@@ -1,0 +1,176 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { seedPairs, seedPeople } from './cast.ts'
+import { Child } from './child.ts'
+import { type Bench, inTurns, type Line, lineOf, type Measure, type Reading, watchingLag } from './measure.ts'
+import { Place } from './place.ts'
+import type { LeanSocket, OnFrame } from './socket.ts'
+import { each, enter, join, read, sendFrame, until } from './wire.ts'
+
+/**
+ * Durable acknowledged sends a second between pairs of people, against the relay. A closed loop on both sides: in each
+ * conversation one person writes and sends the next message when the last one was acknowledged, so as many sends are
+ * in flight as there are conversations. With the server that is the reply after the commit; with the relay the
+ * writer's own copy. The other person's copies are counted and must all have come by the end.
+ */
+export const sends: Measure = {
+  names: (scale) => scale.conversations.map(nameOf),
+  run: runSends,
+}
+
+const nameOf = (conversations: number) => `sends_${conversations}_conversations`
+
+async function* runSends({ scale, store, wanted }: Bench): AsyncGenerator<Line> {
+  await using place = await Place.make(store)
+  const most = Math.max(...scale.conversations)
+  await place.open(async (pool) => {
+    await seedPeople(pool, { people: most * 2 + 1 })
+    await seedPairs(pool, { first: 1, count: most, firstPerson: 2 })
+  })
+  let acknowledged = 0
+  {
+    await using relay = await Child.relay()
+    await using server = await Child.server(place)
+    for (const conversations of scale.conversations.filter((count) => wanted.includes(nameOf(count)))) {
+      const numbers = Array.from({ length: conversations }, (_, i) => i + 1)
+      const bare = await each(numbers, (number) => relayTalk(relay, number))
+      const real = await each(numbers, (number) => serverTalk(server, number))
+      await load(bare, scale.warmUpMs, 0)
+      await load(real, scale.warmUpMs, 0)
+      const readings = await inTurns(
+        scale.rounds,
+        () => load(bare, scale.roundMs, scale.warmUpMs),
+        () => load(real, scale.roundMs, scale.warmUpMs),
+      )
+      for (const talk of [...bare, ...real]) talk.close()
+      for (const talk of real) acknowledged += talk.acks
+      yield lineOf(nameOf(conversations), 'acknowledged sends/s', 'larger', readings, mostLagMs)
+    }
+  }
+  await place.open((pool) => verify(pool, acknowledged))
+}
+
+/** Half the time that the busiest closed loop takes for one turn: beyond it, the server waits for the load maker. */
+const mostLagMs = 100
+
+/** One conversation under load: who writes in it, who reads it, and what both have heard. */
+class Talk {
+  acks = 0
+  copies = 0
+  failure: string | undefined
+  isIdle = true
+  isWanted = false
+  readonly #writer: LeanSocket
+  readonly #reader: LeanSocket
+  readonly #conversation: number
+  #next = 1
+
+  constructor(conversation: number, writer: LeanSocket, reader: LeanSocket) {
+    this.#conversation = conversation
+    this.#writer = writer
+    this.#reader = reader
+  }
+
+  send(): void {
+    this.isIdle = false
+    this.#writer.write(sendFrame(this.#conversation, this.#next++))
+  }
+
+  acknowledged(): void {
+    this.acks++
+    this.isIdle = true
+    if (this.isWanted) this.send()
+  }
+
+  /** Nothing in flight, nothing on its way to the reader. */
+  get isSettled(): boolean {
+    return this.isIdle && this.copies >= this.acks
+  }
+
+  get whatIsWrong(): string | undefined {
+    const gone = this.#writer.failure ?? this.#reader.failure
+    if (gone) return gone.message
+    if (this.copies > this.acks) return `${this.copies} copies of ${this.acks} messages`
+    return this.failure
+  }
+
+  close(): void {
+    this.#writer.close()
+    this.#reader.close()
+  }
+}
+
+async function serverTalk(server: Child, number: number): Promise<Talk> {
+  const writer = await join(server, number * 2)
+  const reader = await join(server, number * 2 + 1)
+  const talk = new Talk(number, writer, reader)
+  writer.onFrame = (bytes, start, end) => {
+    const heard = read(bytes, start, end)
+    if (heard.kind !== 'reply') return
+    if (heard.ok) talk.acknowledged()
+    else talk.failure ??= bytes.toString('utf8', start, end)
+  }
+  reader.onFrame = inOrder(talk)
+  return talk
+}
+
+/** Counts copies; one that is missing, doubled or out of order is a fault. */
+function inOrder(talk: Talk): OnFrame {
+  let last: number | undefined
+  return (bytes, start, end) => {
+    const heard = read(bytes, start, end)
+    if (heard.kind !== 'message') return
+    if (last !== undefined && heard.seq !== last + 1) talk.failure ??= `${heard.seq} came after ${last}`
+    last = heard.seq
+    talk.copies++
+  }
+}
+
+async function relayTalk(relay: Child, number: number): Promise<Talk> {
+  const writer = await enter(relay, `pair-${number}`)
+  const reader = await enter(relay, `pair-${number}`)
+  const talk = new Talk(number, writer, reader)
+  writer.onFrame = () => talk.acknowledged()
+  reader.onFrame = () => {
+    talk.copies++
+  }
+  return talk
+}
+
+/** Lets all talk for a while. A send that is never acknowledged, or a copy that never comes, is a failure. */
+async function load(talks: Talk[], forMs: number, afterMs: number): Promise<Reading> {
+  const count = () => talks.reduce((sum, { acks }) => sum + acks, 0)
+  for (const talk of talks) {
+    talk.isWanted = true
+    talk.send()
+  }
+  await wait(afterMs)
+  const before = count()
+  const since = performance.now()
+  const { lagMs } = await watchingLag(() => wait(forMs))
+  const value = ((count() - before) / (performance.now() - since)) * 1_000
+  for (const talk of talks) talk.isWanted = false
+  const unsettled = () => talks.filter((talk) => !talk.isSettled).length
+  await until(
+    () => unsettled() === 0 || talks.some((talk) => talk.whatIsWrong),
+    10_000,
+    () => `In ${unsettled()} conversations a message was not acknowledged, or did not reach the other person`,
+  )
+  for (const { whatIsWrong } of talks) if (whatIsWrong) throw new Error(whatIsWrong)
+  return { value, lagMs }
+}
+
+/** What was acknowledged is stored, once each, with positions that have no holes. */
+async function verify(
+  pool: { query(text: string): Promise<{ rows: Record<string, number>[] }> },
+  acknowledged: number,
+): Promise<void> {
+  const { rows } = await pool.query(`select count(*)::int as stored,
+    (select sum(last_seq)::int from conversation) as positions,
+    (select sum(message_count)::int from conversation) as counted from message`)
+  const { stored, positions, counted } = rows[0] ?? {}
+  if (stored !== acknowledged || positions !== stored || counted !== stored) {
+    throw new Error(
+      `${acknowledged} sends were acknowledged; ${stored} are stored at ${positions} positions, counted ${counted}`,
+    )
+  }
+}
