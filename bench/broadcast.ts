@@ -44,7 +44,6 @@ async function* runBroadcast({ scale, store }: Bench): AsyncGenerator<Line> {
 /** The people of the group; the first one writes. */
 class Crowd {
   readonly #sockets: LeanSocket[]
-  #next = 1
   #sent = 0
   #heard = 0
   #isWanted = false
@@ -87,7 +86,7 @@ class Crowd {
 
   #send(): void {
     this.#sent++
-    this.#sockets[0]?.write(sendFrame(group, this.#next++))
+    this.#sockets[0]?.write(sendFrame(group))
   }
 
   #hear(): void {

@@ -18,6 +18,7 @@ server.on('connection', (socket, { url = '' }) => {
   socket.on('message', (data) => {
     for (const peer of room) peer.send(data, { binary: false })
   })
+  socket.on('error', () => socket.terminate())
   socket.on('close', () => {
     room.delete(socket)
     if (room.size === 0) rooms.delete(url)

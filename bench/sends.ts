@@ -62,7 +62,6 @@ class Talk {
   readonly #writer: LeanSocket
   readonly #reader: LeanSocket
   readonly #conversation: number
-  #next = 1
 
   constructor(conversation: number, writer: LeanSocket, reader: LeanSocket) {
     this.#conversation = conversation
@@ -72,7 +71,7 @@ class Talk {
 
   send(): void {
     this.isIdle = false
-    this.#writer.write(sendFrame(this.#conversation, this.#next++))
+    this.#writer.write(sendFrame(this.#conversation))
   }
 
   acknowledged(): void {

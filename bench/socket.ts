@@ -46,7 +46,7 @@ export class LeanSocket {
           callback: (count) => {
             if (lean) lean.#read(arriving.subarray(0, count))
             else {
-              greeting += arriving.latin1Slice(0, count)
+              greeting += arriving.toString('latin1', 0, count)
               if (greeting.endsWith('\r\n\r\n')) {
                 if (!greeting.startsWith('HTTP/1.1 101')) reject(new Error(greeting))
                 lean = new LeanSocket(socket)

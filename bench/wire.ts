@@ -12,9 +12,12 @@ const opening = '{"type":"'
 const beforeSeq = `${opening}message.created","conversationId":"${idOf('conversation', 0)}","seq":`.length
 
 export function read(bytes: Buffer, start: number, end: number): Heard {
-  const type = bytes.latin1Slice(start + opening.length, Math.min(end, start + opening.length + 10))
+  const type = bytes.toString('latin1', start + opening.length, Math.min(end, start + opening.length + 10))
   if (type.startsWith('reply"')) {
-    return { kind: 'reply', ok: bytes.latin1Slice(start, Math.min(end, start + 48)).includes('"ok":true') }
+    return {
+      kind: 'reply',
+      ok: bytes.toString('latin1', start, Math.min(end, start + 48)).includes('"ok":true'),
+    }
   }
   if (type.startsWith('message.cr')) return { kind: 'message', seq: numberAt(bytes, start + beforeSeq) }
   if (type.startsWith('welcome"')) return { kind: 'welcome' }
@@ -60,14 +63,16 @@ export const enter = (relay: Child, room: string, from?: string): Promise<LeanSo
 const text =
   'The quick brown fox jumps over the lazy dog, and nobody in this office has seen it come back so far.'
 
-/** A send of a hundred characters, as the protocol has it. The relay is given the same bytes. */
-export function sendFrame(conversation: number, number: number): Buffer {
+/** The next send of a hundred characters, as the protocol has it. The relay is given the same bytes. */
+export function sendFrame(conversation: number): Buffer {
+  const number = ++framesMade
   return frameOf(
     `{"type":"message.send","id":${number},"conversationId":"${idOf('conversation', conversation)}",` +
       `"clientMessageId":"${runId}-${number}","body":"${text}"}`,
   )
 }
 const runId = crypto.randomUUID()
+let framesMade = 0
 
 /** Many at a time, not all: a listening queue has an end. */
 export async function each<T, R>(items: T[], work: (item: T) => Promise<R>): Promise<R[]> {

@@ -319,6 +319,7 @@ export class FakeServer {
 
   beat() {
     for (const line of this.lines) {
+      if (!line.welcomed) continue
       line.out.push({ type: 'heartbeat', cursor: this.#cursor(), sent: line.sent })
     }
   }
@@ -409,11 +410,12 @@ export class FakeServer {
     switch (name) {
       case 'conversation.list': {
         const all = [...this.kept.keys()].map((one) => this.summary(one, who))
-        all.sort((a, b) => (a.conversation.updatedAt < b.conversation.updatedAt ? 1 : -1))
-        const from = Number(input.page ?? 0)
-        const limit = Math.min(Number(input.limit), this.listPage)
-        const conversations = all.slice(from, from + limit)
-        const nextPage = all.length > from + limit ? String(from + limit) : null
+        const place = ({ conversation: { updatedAt, id } }: ConversationSummary) => `${updatedAt} ${id}`
+        all.sort((a, b) => (place(a) < place(b) ? 1 : -1))
+        const rest = all.filter((row) => !input.page || place(row) < String(input.page))
+        const conversations = rest.slice(0, Math.min(Number(input.limit), this.listPage))
+        const last = conversations.at(-1)
+        const nextPage = last && rest.length > conversations.length ? place(last) : null
         return { result: { conversations, nextPage, cursor: this.#cursor() } }
       }
       case 'conversation.get':

@@ -21,12 +21,10 @@ import {
   archiveConversation,
   assignConversation,
   closeConversation,
-  createConversation,
-  deleteConversation,
   reopenConversation,
   takeConversation,
-  updateConversation,
-} from './chat/conversations.ts'
+} from './chat/conversation-states.ts'
+import { createConversation, deleteConversation, updateConversation } from './chat/conversations.ts'
 import { Failure } from './chat/failure.ts'
 import { createGrant, endGrant, listGrants } from './chat/grants.ts'
 import { getMessage, listLog, listMessages, listRevisions } from './chat/history.ts'

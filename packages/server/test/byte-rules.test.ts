@@ -168,24 +168,21 @@ describe('depth and size', () => {
   })
 
   test('[B3] very deep JSON posted to the streams is refused like anywhere else', async () => {
-    const abyss = `{"type":"hello","token":${'['.repeat(400_000)}${']'.repeat(400_000)}}`
+    const abyss = '['.repeat(30_000) + ']'.repeat(30_000)
+    const hello = `{"type":"hello","token":${abyss}}`
     for (const path of ['/api/v1/realtime/sse', '/api/v1/realtime/poll']) {
-      expectRefusal(await server.rest('POST', path, { raw: abyss }), 400, 'too_deep', path)
+      expectRefusal(await server.rest('POST', path, { raw: hello }), 400, 'too_deep', path)
     }
-    const opened = await server.rest('POST', '/api/v1/realtime/poll', {
-      body: { type: 'hello', token: world.ana.token },
-    })
+    const { token } = world.ana
+    const opened = await server.rest('POST', '/api/v1/realtime/poll', { body: { type: 'hello', token } })
     const { connectionId } = opened.body
-    for (const path of [
-      `/api/v1/realtime/poll/${connectionId}`,
-      `/api/v1/realtime/connections/${connectionId}`,
-    ]) {
-      expectRefusal(
-        await server.rest('POST', path, { raw: abyss, token: world.ana.token }),
-        400,
-        'too_deep',
-        path,
-      )
+    const command = `{"type":"unread.get","id":1,"more":${abyss}}`
+    const attempts = {
+      [`/api/v1/realtime/poll/${connectionId}`]: `{"frames":[${command}]}`,
+      [`/api/v1/realtime/connections/${connectionId}`]: command,
+    }
+    for (const [path, raw] of Object.entries(attempts)) {
+      expectRefusal(await server.rest('POST', path, { raw, token }), 400, 'too_deep', path)
     }
     await expectHealthy(world)
   })

@@ -4,7 +4,7 @@ import { Compile } from 'typebox/compile'
 import type { Answer, RestOptions } from '../src/testing.ts'
 
 export type Input = Record<string, unknown>
-/** Values for fields by their name: ids of things that exist. */
+/** Values for fields by their name: ids of things that exist. One that is undefined is left out. */
 export type Known = Record<string, unknown>
 export type Where = 'params' | 'query' | 'body'
 /** One input with one thing wrong. `field` is where. */
@@ -42,8 +42,11 @@ export function exampleOf(name: OperationName, known: Known): Input {
 
 export const exampleFor = (fields: TProperties, known: Known): Input =>
   Object.fromEntries(
-    Object.entries(fields).map(([name, schema]) => [name, known[name] ?? valid(schema as Schema, known)]),
+    Object.entries(fields).map(([name, schema]) => [name, knownOr(known, name, schema as Schema)]),
   )
+
+const knownOr = (known: Known, name: string, schema: Schema) =>
+  Object.hasOwn(known, name) ? known[name] : valid(schema, known)
 
 function valid(schema: Schema, known: Known): unknown {
   if (schema.const !== undefined) return schema.const

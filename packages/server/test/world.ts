@@ -52,6 +52,7 @@ export async function makeWorld(host: Host): Promise<World> {
       attachmentIds: [attachmentId],
       emoji: '👍',
       after: 0,
+      ...{ page: undefined, before: undefined, workspace: undefined, startsAt: undefined },
     },
   }
 }

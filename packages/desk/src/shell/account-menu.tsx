@@ -41,7 +41,7 @@ export function AccountMenu({ inboxes }: { inboxes: readonly Inbox[] }) {
               </div>
             ) : null}
             <Menu.Item className="menu-item" render={<Link to="/settings/inboxes" />}>
-              <Icon name="inbox" /> Inboxes
+              <Icon name="inbox" /> Set up inboxes
             </Menu.Item>
             <Menu.Item className="menu-item" render={<Link to="/settings/people" />}>
               <Icon name="people" />{' '}
@@ -58,7 +58,7 @@ export function AccountMenu({ inboxes }: { inboxes: readonly Inbox[] }) {
             </Menu.CheckboxItem>
             <Menu.Separator className="menu-line" />
             <Menu.Item className="menu-item" onClick={() => void session.logout()}>
-              <Icon name="back" /> Sign out
+              <Icon name="out" /> Sign out
             </Menu.Item>
           </Menu.Popup>
         </Menu.Positioner>

@@ -91,9 +91,11 @@ export function ThreadHeader({ shown, view }: { shown: ConversationView; view: s
               type="button"
               className="button"
               disabled={busy}
+              title="Close the conversation"
               onClick={() => act(() => parley.call('conversation.close', { conversationId }))}
             >
-              Close
+              <Icon name="closed" />
+              <span className="roomy">Close</span>
             </button>
           )}
           <Link

@@ -8,7 +8,7 @@ import { clock, moment } from '../time.ts'
 import { Group } from './group.tsx'
 import { type NameOf, namesOf } from './people.ts'
 import { useInSight, useReading } from './reading.ts'
-import { type TimelineEntry, timeline } from './timeline.ts'
+import { type TimelineEntry, timeline, type Waiting } from './timeline.ts'
 import { TypingLine } from './typing-line.tsx'
 
 /**
@@ -24,7 +24,7 @@ export function Thread({ store, shown }: { store: ConversationStore; shown: Conv
   const end = useRef<HTMLDivElement>(null)
   const atEnd = useInSight(end, scroller, '0px 0px 48px 0px')
   const nearTop = useInSight(top, scroller, '600px 0px 0px 0px')
-  const readTo = useReadTo(shown, user.id)
+  const waiting = useWaiting(shown, user.id)
   useReading(store, shown, atEnd)
 
   const { hasEarlier, loadingEarlier } = shown
@@ -42,8 +42,8 @@ export function Thread({ store, shown }: { store: ConversationStore; shown: Conv
   const { messages, notices, conversation, participants } = shown
   const nameOf = useMemo(() => namesOf(participants, team, user.id), [participants, team, user.id])
   const entries = useMemo(
-    () => timeline({ messages, notices, conversation }, { nameOf, now, readTo }),
-    [messages, notices, conversation, nameOf, now, readTo],
+    () => timeline({ messages, notices, conversation }, { nameOf, now, waiting }),
+    [messages, notices, conversation, nameOf, now, waiting],
   )
   const byId = useMemo(() => new Map(messages.flatMap((one) => (one.id ? [[one.id, one]] : []))), [messages])
   const unseen =
@@ -132,13 +132,13 @@ function Entry({ entry, store, byId, nameOf }: EntryProps) {
   }
 }
 
-/** Where I had read to when this conversation was opened. It does not move while it is open, so the line stays put. */
-function useReadTo({ phase, receipts, messages }: ConversationView, me: string): number | null {
-  const [readTo, setReadTo] = useState<number | null>(null)
-  const isReady = phase === 'ready' && messages.length > 0
+/** What was new when this conversation was opened. It does not move while it is open, so the line stays put. */
+function useWaiting({ phase, receipts, messages }: ConversationView, me: string): Waiting | null {
+  const [waiting, setWaiting] = useState<Waiting | null>(null)
+  const last = messages.findLast((message) => message.seq !== null)?.seq ?? 0
   const mine = receipts[me]
   useEffect(() => {
-    if (isReady && mine) setReadTo((old) => old ?? mine.read)
-  }, [isReady, mine])
-  return readTo
+    if (phase === 'ready' && last > 0 && mine) setWaiting((old) => old ?? { readTo: mine.read, last })
+  }, [phase, last, mine])
+  return waiting
 }

@@ -27,21 +27,26 @@ const pauseMs = 5 * 60_000
 type TimelineOptions = {
   nameOf: NameOf
   now: number
-  /** Where I had read to when the conversation was opened; null draws no line. */
-  readTo: number | null
+  /** What waited for me when the conversation was opened; null draws no line. */
+  waiting: Waiting | null
 }
+
+/** Messages after `readTo`, up to the one that was last when the conversation was opened. */
+export type Waiting = { readonly readTo: number; readonly last: number }
 
 /** Messages and notices in the order of the log, pending ones last, with days between. Pure. */
 export function timeline(
   shown: Pick<ConversationView, 'messages' | 'notices' | 'conversation'>,
-  { nameOf, now, readTo }: TimelineOptions,
+  { nameOf, now, waiting }: TimelineOptions,
 ): readonly TimelineEntry[] {
   const entries: TimelineEntry[] = []
   const isSupport = shown.conversation?.kind === 'support'
   let lastAt: string | null = null
-  let lineDrawn = readTo === null
+  let lineDrawn = waiting === null
 
-  for (const item of inOrder(shown.messages, shown.notices)) {
+  const items = inOrder(shown.messages, shown.notices)
+  for (const [index, item] of items.entries()) {
+    if (goesWithoutSaying(item, items[index - 1], items[index + 1])) continue
     const at = 'at' in item ? item.at : item.createdAt
     const text = 'at' in item ? noticeText(item, nameOf) : item.kind === 'system' ? item.body : null
     if ('at' in item && text === null) continue
@@ -54,7 +59,7 @@ export function timeline(
       continue
     }
     const message = item as ShownMessage
-    if (!lineDrawn && !message.mine && message.seq !== null && message.seq > (readTo ?? 0)) {
+    if (!lineDrawn && waits(message, waiting)) {
       lineDrawn = true
       entries.push({ type: 'unread', key: 'unread' })
     }
@@ -64,8 +69,8 @@ export function timeline(
 }
 
 /** Two lists that ascend by seq become one; what has no seq yet comes last. */
-function inOrder(messages: readonly ShownMessage[], notices: readonly LogEvent[]) {
-  const merged: (ShownMessage | LogEvent)[] = []
+function inOrder(messages: readonly ShownMessage[], notices: readonly LogEvent[]): readonly Item[] {
+  const merged: Item[] = []
   let next = 0
   for (const message of messages) {
     for (
@@ -78,6 +83,26 @@ function inOrder(messages: readonly ShownMessage[], notices: readonly LogEvent[]
     merged.push(message)
   }
   return [...merged, ...notices.slice(next)]
+}
+
+type Item = ShownMessage | LogEvent
+
+/** Joining is not told beside what says it too: that somebody started the conversation, took it, or was given it. */
+function goesWithoutSaying(item: Item, before: Item | undefined, after: Item | undefined): boolean {
+  if (!('type' in item) || item.type !== 'participant.joined') return false
+  const { userId } = item.participant
+  if (before && 'type' in before && before.type === 'conversation.created' && before.actorId === userId)
+    return true
+  return (
+    after !== undefined &&
+    'type' in after &&
+    after.type === 'conversation.updated' &&
+    after.changes.assigneeId === userId
+  )
+}
+
+function waits({ mine, seq }: ShownMessage, waiting: Waiting | null): boolean {
+  return !mine && waiting !== null && seq !== null && seq > waiting.readTo && seq <= waiting.last
 }
 
 function addMessage(entries: TimelineEntry[], message: ShownMessage, isSupport: boolean, nameOf: NameOf) {

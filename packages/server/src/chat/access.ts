@@ -2,7 +2,7 @@ import type { Visibility } from '@parley/protocol'
 import type { Selectable } from 'kysely'
 import type { Db, Tables } from '../store/store.ts'
 import { type Actor, isAdmin, isStaff } from './actor.ts'
-import { notFound } from './failure.ts'
+import { Failure, notFound } from './failure.ts'
 
 export type ConversationRow = Selectable<Tables['conversation']>
 export type ParticipantRow = Selectable<Tables['participant']>
@@ -50,6 +50,13 @@ export async function standingOf(
   const staff = worksIn(actor, conversation.inbox_id, participant)
   if (!participant && !staff) throw notFound()
   return { conversation, participant, staff, sees: staff ? 'agents' : 'everyone' }
+}
+
+/** The same for an act of the team: whoever may only see the conversation is told that this is not theirs to do. */
+export async function requireStaff(db: Db, actor: Actor, conversationId: string): Promise<Standing> {
+  const standing = await standingOf(db, actor, conversationId, { lock: true })
+  if (!standing.staff) throw new Failure('forbidden')
+  return standing
 }
 
 /** Admins everywhere; the rest of the team in their inboxes and wherever they were brought in as agents. */

@@ -8,7 +8,7 @@ import { refusingDuplicates } from './conflicts.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { Failure, notFound } from './failure.ts'
 import { lockExternalId } from './identities.ts'
-import { metadataText } from './messages.ts'
+import { metadataText } from './metadata.ts'
 import { type PersonRow, viewUser } from './user-view.ts'
 
 /** Makes a contact, or finds the one with this external id, as it is. */

@@ -13,7 +13,9 @@ const kinds = {
   instant: (text: string) => {
     const [, day, time] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d{1,6})?\+00$/.exec(text) ?? []
     const at = new Date(`${day}T${time}Z`)
-    return !text.startsWith('0000') && !Number.isNaN(at.getTime()) && at.toISOString().startsWith(`${day}T${time}`)
+    return (
+      !text.startsWith('0000') && !Number.isNaN(at.getTime()) && at.toISOString().startsWith(`${day}T${time}`)
+    )
   },
 }
 type Kind = keyof typeof kinds

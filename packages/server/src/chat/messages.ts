@@ -4,9 +4,10 @@ import { standingOf } from './access.ts'
 import { type Actor, participantRoleOf } from './actor.ts'
 import { attachmentsOf, attachmentView } from './attachments.ts'
 import type { Chat } from './chat.ts'
-import { reopenForMessage } from './conversations.ts'
+import { reopenForMessage } from './conversation-states.ts'
 import { Failure, invalid, notFound } from './failure.ts'
 import { viewMessage } from './message-view.ts'
+import { metadataText } from './metadata.ts'
 import { join } from './participants.ts'
 import type { Draft, Outcome, WrittenDraft } from './send-queue.ts'
 
@@ -85,15 +86,6 @@ function draftOf(actor: Actor, input: InputOf<'message.send'>, visibility: Visib
     contentHash: halfDigest(content),
     attachmentIds,
   }
-}
-
-/** Metadata as it is stored: refused beyond its limit. */
-export function metadataText(metadata: Record<string, unknown>): string {
-  const written = JSON.stringify(metadata)
-  if (byteLength(written) > limits.metadataBytes) {
-    throw invalid('metadata', `At most ${limits.metadataBytes} bytes when written out`)
-  }
-  return written
 }
 
 /** 128 bits of SHA-256 in the form of a UUID, the smallest fixed-size column that PostgreSQL indexes well. */

@@ -5,7 +5,7 @@ import { findByExternalId, lockExternalId, meet } from './identities.ts'
 import type { InboxRow } from './inboxes.ts'
 import { admit } from './participants.ts'
 import type { PersonRow } from './user-view.ts'
-import { beginVisit, type Visit } from './visitors.ts'
+import { beginVisit, type Visit } from './visits.ts'
 
 /**
  * Makes a visit that of the person whom a signed identity names. What an anonymous visitor said in this browser comes

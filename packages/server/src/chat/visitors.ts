@@ -9,9 +9,9 @@ import { Failure, notFound } from './failure.ts'
 import type { InboxRow } from './inboxes.ts'
 import { isAllowedOrigin } from './origins.ts'
 import type { Caller } from './sessions.ts'
-import { hashToken, makeToken } from './tokens.ts'
 import { type PersonRow, viewUser } from './user-view.ts'
 import { becomeKnown } from './visitor-identity.ts'
+import { beginVisit, resumeVisit, type Visit } from './visits.ts'
 
 /** What a page needs to draw the launcher of an inbox. Pages of our own ask without an origin. */
 export async function getWidgetConfig(
@@ -44,7 +44,7 @@ export async function openVisitorSession(
   if (inbox.identity_required && identity === undefined) throw new Failure('unauthenticated')
   const claimed = identity === undefined ? null : await readIdentity(chat, inbox, identity)
   const visit = await change(chat, async (change) => {
-    const earlier = visitorToken === undefined ? null : await resume(change.db, inbox, visitorToken)
+    const earlier = visitorToken === undefined ? null : await resumeVisit(change.db, inbox, visitorToken)
     if (claimed) return becomeKnown(change, inbox, earlier, claimed)
     return earlier
       ? rename(change.db, earlier, name)
@@ -83,33 +83,6 @@ async function readIdentity(chat: Chat, inbox: InboxRow, identity: string) {
   }
 }
 
-/** Somebody's presence in one browser. */
-export type Visit = { person: PersonRow; sessionId: string; visitorToken: string }
-
-const visitExpiry = sql<string>`now() + interval '1 year'`
-
-/** Finds a visit by its token and keeps it for another year. Holds its row: two tabs come in one after the other. */
-async function resume(db: Db, inbox: InboxRow, visitorToken: string): Promise<Visit> {
-  const session = await db
-    .updateTable('session')
-    .set({ expires_at: visitExpiry })
-    .where('workspace_id', '=', inbox.workspace_id)
-    .where('visitor_hash', '=', hashToken(visitorToken))
-    .where('inbox_id', '=', inbox.id)
-    .where('revoked_at', 'is', null)
-    .where('expires_at', '>', sql<string>`now()`)
-    .returning(['id', 'person_id'])
-    .executeTakeFirstOrThrow(() => new Failure('unauthenticated'))
-  const person = await db
-    .selectFrom('person')
-    .selectAll()
-    .where('workspace_id', '=', inbox.workspace_id)
-    .where('id', '=', session.person_id)
-    .where('deactivated_at', 'is', null)
-    .executeTakeFirstOrThrow(() => new Failure('unauthenticated'))
-  return { person, sessionId: session.id, visitorToken }
-}
-
 /** An anonymous visitor may say their name later. */
 async function rename(db: Db, visit: Visit, name: string | undefined): Promise<Visit> {
   if (name === undefined || name === visit.person.name || visit.person.verified) return visit
@@ -129,23 +102,4 @@ async function welcome(db: Db, inbox: InboxRow, name = 'Visitor'): Promise<Perso
     .values({ workspace_id: inbox.workspace_id, id: randomUUIDv7(), role: 'contact', name })
     .returningAll()
     .executeTakeFirstOrThrow()
-}
-
-/** A new visit, with a token of its own. */
-export async function beginVisit(db: Db, inbox: InboxRow, person: PersonRow): Promise<Visit> {
-  const sessionId = randomUUIDv7()
-  const visitorToken = makeToken()
-  await db
-    .insertInto('session')
-    .values({
-      workspace_id: inbox.workspace_id,
-      id: sessionId,
-      person_id: person.id,
-      kind: 'visitor',
-      inbox_id: inbox.id,
-      visitor_hash: hashToken(visitorToken),
-      expires_at: visitExpiry,
-    })
-    .execute()
-  return { person, sessionId, visitorToken }
 }

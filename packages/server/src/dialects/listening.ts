@@ -5,7 +5,7 @@ import { Failure } from '../chat/failure.ts'
 import { participatingIn } from '../chat/participants.ts'
 import type { Parley } from '../parley.ts'
 import type { Frame } from '../realtime/frame.ts'
-import type { Listener } from '../realtime/hub.ts'
+import type { Listener } from '../realtime/listener.ts'
 import type { Ears, Listening } from './door.ts'
 
 const longestBacklog = 10_000

@@ -176,7 +176,9 @@ function failureOf(error: FastifyError | Failure): Failure {
 const isOutage = (error: Error & { code?: string }) =>
   /^(57P|08)/.test(error.code ?? '') ||
   ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE'].includes(error.code ?? '') ||
-  /Connection terminated|timeout exceeded when trying to connect|Query read timeout/.test(error.message)
+  /Connection terminated|is not queryable|timeout exceeded when trying to connect|Query read timeout/.test(
+    error.message,
+  )
 
 const paths = operationNames.map((name) => {
   const { method, path } = operationOf(name)

@@ -22,7 +22,7 @@ import { isOperationName, performCommand } from '../operations.ts'
 import type { Parley, Peer } from '../parley.ts'
 import { readCommand, readFrame, refuseBadText } from '../validation.ts'
 import { Frame } from './frame.ts'
-import type { Listener } from './hub.ts'
+import type { Listener } from './listener.ts'
 
 /** What a transport gives a connection: a way to write, to know how much waits, and to end. */
 export type Wire = {

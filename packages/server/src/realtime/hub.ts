@@ -1,31 +1,10 @@
 import type { LogEvent, Visibility } from '@parley/protocol'
-import { type Actor, isAdmin, isStaff } from '../chat/actor.ts'
-import type { Announcement, LoggedEntry } from '../chat/chat.ts'
+import { isAdmin, isStaff } from '../chat/actor.ts'
+import type { Announcement } from '../chat/chat.ts'
 import { Frame } from './frame.ts'
 import { Index } from './index-of.ts'
+import type { Listener, LogReader } from './listener.ts'
 import { Tail } from './tail.ts'
-
-/** Somebody who listens on this node: a connection of ours, or a dialect's socket. */
-export type Listener = {
-  readonly actor: Actor
-  /** Hears receipts and typing of its whole feed, its own typing included, and not only of what it follows. */
-  readonly hearsAll?: boolean
-  /** Takes a frame; must not throw and must not wait. */
-  hear(frame: Frame): void
-  /** Resolves when frames heard so far have mostly left, so that a long catch-up does not pile up. */
-  drained(): Promise<void>
-  /** What this person may do has changed: look again. */
-  recheck(): void
-  /** A conversation came into this listener's lists. */
-  gained(conversationId: string): void
-}
-
-/** Where the hub reads what it was not told. */
-export type LogReader = (
-  conversation: { workspaceId: string; id: string },
-  after: number,
-  limit: number,
-) => Promise<{ entries: LoggedEntry[]; upTo: number; lastSeq: number }>
 
 /**
  * Who on this node hears what. Two kinds of interest: a *feed* hears the log of every conversation in somebody's

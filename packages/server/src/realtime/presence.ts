@@ -1,7 +1,7 @@
 import type { Presence as PresenceView } from '@parley/protocol'
 import { Frame } from './frame.ts'
-import type { Listener } from './hub.ts'
 import { Index } from './index-of.ts'
+import type { Listener } from './listener.ts'
 
 /** A page that reloads is away for a moment; nobody needs to hear of it. */
 const offlineAfterMs = 3_000

@@ -88,12 +88,14 @@ export function streamRoutes(
 function frameOf(body: unknown): string {
   refuseBadText(body)
   const text = JSON.stringify(body ?? null)
-  if (Buffer.byteLength(text) > limits.frameBytes) throw new Failure('too_large', { limit: limits.frameBytes })
+  if (Buffer.byteLength(text) > limits.frameBytes)
+    throw new Failure('too_large', { limit: limits.frameBytes })
   return text
 }
 
 /** Where there is no close code, a last frame tells why (SPEC C4). */
-const goodbye = (reason: CloseReason) => JSON.stringify({ type: 'goodbye', reason, withinMs: 0 } satisfies ControlFrame)
+const goodbye = (reason: CloseReason) =>
+  JSON.stringify({ type: 'goodbye', reason, withinMs: 0 } satisfies ControlFrame)
 
 function sseWire(reply: FastifyReply): Wire {
   reply.hijack()
@@ -150,15 +152,17 @@ class Mailbox {
     clearTimeout(this.#abandoned)
     this.#wake?.()
     if (this.#frames.length === 0 && !this.#ended) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, withinMs)
-        this.#wake = () => {
-          clearTimeout(timer)
-          // One turn of the loop, so that frames of one moment travel together.
-          setImmediate(resolve)
-        }
-      })
-      this.#wake = undefined
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, withinMs)
+      const wake = () => {
+        clearTimeout(timer)
+        // One turn of the loop, so that frames of one moment travel together.
+        setImmediate(resolve)
+      }
+      this.#wake = wake
+      await promise
+      // A later poll may wait by now; it must go on hearing.
+      if (this.#wake === wake) this.#wake = undefined
     }
     const frames = this.#frames.map((frame) => JSON.parse(frame) as unknown)
     this.#frames = []

@@ -2,7 +2,7 @@ import type { LogEvent, Visibility } from '@parley/protocol'
 import { isStaff } from '../chat/actor.ts'
 import type { LoggedEntry } from '../chat/chat.ts'
 import { Frame } from './frame.ts'
-import type { Listener, LogReader } from './hub.ts'
+import type { Listener, LogReader } from './listener.ts'
 
 /** One listener's interest in one conversation. `live` ones hear entries as they come; others are reading the log. */
 type Follower = { position: number; sees: Visibility; state: 'reading' | 'live' }

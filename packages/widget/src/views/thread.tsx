@@ -105,6 +105,8 @@ export function Thread({ chat, view, baseUrl, greeting, isOpen }: ThreadProps) {
         class="log"
         role="log"
         aria-label={strings.log}
+        // New messages are read out; a status that moves on is not.
+        aria-relevant="additions"
         aria-busy={isLoading || conversation?.loadingEarlier === true}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}

@@ -1,0 +1,208 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { connect } from './client.ts'
+import { FakeServer } from './fake-server.ts'
+import type { Command, Transport } from './transports/transport.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+/** ana, who looks at her conversation with sam. */
+async function setting() {
+  const server = new FakeServer()
+  const id = server.open([
+    { userId: 'ana', role: 'contact' },
+    { userId: 'sam', role: 'agent' },
+  ])
+  server.send(id, 'sam', 'welcome')
+  const commands: Command[] = []
+  const plain = server.transport('ana')
+  const websocket: Transport = (hello, wire, told) => {
+    const link = plain(hello, wire, told)
+    return {
+      ...link,
+      send: (frame) => {
+        if (frame.type !== 'heartbeat') commands.push(frame as Command)
+        link.send(frame)
+      },
+    }
+  }
+  const parley = connect(
+    {
+      baseUrl: '',
+      credentials: { accessToken: async () => 'ana' },
+      transports: ['websocket'],
+      fetch: server.fetch,
+    },
+    { transports: { websocket, sse: websocket, poll: websocket } },
+  )
+  const settle = async (ms = 0) => {
+    for (let n = 0; n < 20; n++) {
+      while (server.turn()) await vi.advanceTimersByTimeAsync(0)
+      await vi.advanceTimersByTimeAsync(0)
+    }
+    await vi.advanceTimersByTimeAsync(ms)
+    while (server.turn()) await vi.advanceTimersByTimeAsync(0)
+  }
+  const conversation = parley.conversation(id)
+  const stops = [conversation.subscribe(() => {}), parley.list.subscribe(() => {})]
+  await settle(300)
+  const asked = (type: string) =>
+    commands.filter((one) => one.type === type).map(({ id: _, type: __, ...input }) => input)
+  const close = () => {
+    for (const stop of stops) stop()
+    parley.close()
+  }
+  const statuses = () => conversation.get().messages.map((one) => one.status)
+  return { server, id, parley, conversation, settle, asked, statuses, close }
+}
+
+describe('a conversation on the screen', () => {
+  test('a message is there at once, settles in place, and shows how far it got', async () => {
+    const { server, id, conversation, settle, statuses, close } = await setting()
+    const key = conversation.send({ body: 'hello' })
+    const pending = conversation.get().messages.at(-1)
+    expect(pending).toMatchObject({ key, id: null, seq: null, mine: true, body: 'hello' })
+    await settle()
+    expect(conversation.get().messages.at(-1)).toMatchObject({ key, seq: 5, mine: true, status: 'sent' })
+    server.mark(id, 'sam', { delivered: 5 })
+    await settle()
+    expect(statuses()).toEqual(['sent', 'delivered'])
+    server.mark(id, 'sam', { read: 5 })
+    await settle()
+    expect(statuses()).toEqual(['sent', 'read'])
+    close()
+  })
+
+  test('a double click under one clientMessageId is one message, also after it was stored', async () => {
+    const { server, conversation, settle, close } = await setting()
+    const draft = { body: 'once', clientMessageId: 'click' }
+    conversation.send(draft)
+    conversation.send(draft)
+    await settle()
+    conversation.send(draft)
+    await settle()
+    expect(server.sends).toEqual(['click'])
+    expect(conversation.get().messages.map((one) => one.body)).toEqual(['welcome', 'once'])
+    close()
+  })
+
+  test('a refused message says why, and goes out when retried', async () => {
+    const { server, id, conversation, settle, statuses, close } = await setting()
+    server.update(id, { status: 'closed' })
+    const key = conversation.send({ body: 'too late?' })
+    await settle()
+    expect(conversation.get().messages.at(-1)).toMatchObject({
+      status: 'failed',
+      error: { code: 'conversation_closed' },
+    })
+    server.update(id, { status: 'open' })
+    conversation.retry(key)
+    await settle()
+    expect(statuses()).toEqual(['sent', 'sent'])
+    close()
+  })
+
+  test('what the store cannot keep is taken out of a text, and nothing is not sent', async () => {
+    const { conversation, settle, close } = await setting()
+    conversation.send({ body: 'a\0b\ud800' })
+    await settle()
+    expect(conversation.get().messages.at(-1)?.body).toBe('ab\ufffd')
+    expect(() => conversation.send({ body: '' })).toThrow('nothing')
+    close()
+  })
+
+  test('messages that do not change stay the same objects', async () => {
+    const { conversation, settle, close } = await setting()
+    const [before] = conversation.get().messages
+    conversation.send({ body: 'hello' })
+    await settle()
+    expect(conversation.get().messages[0]).toBe(before)
+    close()
+  })
+
+  test('the other one’s typing is shown, and ends with a message or after six seconds', async () => {
+    const { server, id, conversation, settle, close } = await setting()
+    const typing = () => {
+      for (const line of server.lines) {
+        line.sent++
+        line.out.push({
+          type: 'typing.changed',
+          conversationId: id,
+          userId: 'sam',
+          name: 'Sam',
+          typing: true,
+        })
+      }
+    }
+    typing()
+    await settle()
+    expect(conversation.get().typing).toEqual([{ userId: 'sam', name: 'Sam' }])
+    await settle(6_100)
+    expect(conversation.get().typing).toEqual([])
+    typing()
+    server.send(id, 'sam', 'done')
+    await settle()
+    expect(conversation.get().typing).toEqual([])
+    close()
+  })
+
+  test('my typing is told every three seconds at most, and stops by itself', async () => {
+    const { conversation, settle, asked, close } = await setting()
+    for (let n = 0; n < 8; n++) {
+      conversation.setTyping(true)
+      await settle(500)
+    }
+    expect(asked('typing.set').map((one) => one.typing)).toEqual([true, true])
+    await settle(5_100)
+    expect(asked('typing.set').map((one) => one.typing)).toEqual([true, true, false])
+    close()
+  })
+})
+
+describe('receipts', () => {
+  test('what arrives is told as delivered, gathered, the highest only', async () => {
+    const { server, id, settle, asked, close } = await setting()
+    expect(asked('receipt.move')).toEqual([{ conversationId: id, delivered: 4, read: 0 }])
+    for (let n = 0; n < 5; n++) server.send(id, 'sam', `said ${n}`)
+    await settle(300)
+    expect(asked('receipt.move').slice(1)).toEqual([{ conversationId: id, delivered: 9, read: 0 }])
+    close()
+  })
+
+  test('reading shows at once in the list and is told once', async () => {
+    const { parley, id, conversation, settle, asked, close } = await setting()
+    expect(parley.list.get().unread).toBe(1)
+    conversation.markRead()
+    conversation.markRead()
+    expect(parley.list.get().unread).toBe(0)
+    await settle(300)
+    expect(asked('receipt.move').at(-1)).toEqual({ conversationId: id, delivered: 4, read: 4 })
+    expect(asked('receipt.move')).toHaveLength(2)
+    close()
+  })
+})
+
+describe('the lists', () => {
+  test('a part of the list holds what belongs to it, and changes with it', async () => {
+    const { server, parley, id, settle, close } = await setting()
+    const active = parley.lists({ status: 'active' })
+    expect(parley.lists({ status: 'active' })).toBe(active)
+    const stop = active.subscribe(() => {})
+    await settle()
+    expect(active.get().rows).toHaveLength(1)
+    server.update(id, { status: 'closed' })
+    await settle()
+    expect(active.get().rows).toEqual([])
+    expect(parley.list.get().rows).toHaveLength(1)
+    stop()
+    close()
+  })
+
+  test('a conversation that begins comes to the top', async () => {
+    const { server, parley, settle, close } = await setting()
+    const id = server.open([{ userId: 'ana', role: 'contact' }])
+    await settle(100)
+    expect(parley.list.get().rows[0]?.conversation.id).toBe(id)
+    close()
+  })
+})

@@ -1,0 +1,172 @@
+import type { ConversationStatus, ConversationSummary, InputOf } from '@parley/protocol'
+import { sql } from 'kysely'
+import type { Db } from '../store/store.ts'
+import { requireStaff, type Standing, standingOf } from './access.ts'
+import type { Actor } from './actor.ts'
+import { type Change, type Chat, change } from './chat.ts'
+import { Failure, notFound } from './failure.ts'
+import { record } from './log.ts'
+import { admit } from './participants.ts'
+import { getConversation } from './summaries.ts'
+
+/** Gives a conversation to somebody of the team who can work in it, or to nobody. */
+export async function assignConversation(
+  chat: Chat,
+  actor: Actor,
+  { conversationId, userId }: InputOf<'conversation.assign'>,
+): Promise<ConversationSummary> {
+  await change(chat, async (change) => {
+    const standing = await requireStaff(change.db, actor, conversationId)
+    if (userId !== null) await requireAssignable(change.db, actor, standing, userId)
+    await setAssignee(change, actor, standing, userId)
+  })
+  return getConversation(chat, actor, { conversationId })
+}
+
+/** Assigns to oneself, if nobody has it. The row lock decides a race; the loser is told who was first. */
+export async function takeConversation(
+  chat: Chat,
+  actor: Actor,
+  { conversationId }: InputOf<'conversation.take'>,
+): Promise<ConversationSummary> {
+  await change(chat, async (change) => {
+    const standing = await requireStaff(change.db, actor, conversationId)
+    const holder = standing.conversation.assignee_id
+    if (holder !== null && holder !== actor.userId) throw new Failure('already_taken', { assigneeId: holder })
+    await setAssignee(change, actor, standing, actor.userId)
+  })
+  return getConversation(chat, actor, { conversationId })
+}
+
+/** Closes: the team, or the contact who opened it. Closing a closed one changes nothing. */
+export async function closeConversation(
+  chat: Chat,
+  actor: Actor,
+  { conversationId }: InputOf<'conversation.close'>,
+): Promise<ConversationSummary> {
+  await change(chat, async (change) => {
+    const standing = await standingOf(change.db, actor, conversationId, { lock: true })
+    if (!standing.staff && standing.conversation.created_by !== actor.userId) throw new Failure('forbidden')
+    if (standing.conversation.status === 'archived') throw new Failure('wrong_state')
+    await setStatus(change, actor, standing, 'closed')
+  })
+  return getConversation(chat, actor, { conversationId })
+}
+
+/** Opens a closed, snoozed or archived conversation again, with its assignee if it had one. */
+export async function reopenConversation(
+  chat: Chat,
+  actor: Actor,
+  { conversationId }: InputOf<'conversation.reopen'>,
+): Promise<ConversationSummary> {
+  await change(chat, async (change) => {
+    const standing = await requireStaff(change.db, actor, conversationId)
+    await reopen(change, actor, standing)
+  })
+  return getConversation(chat, actor, { conversationId })
+}
+
+/** Puts a conversation away: it can be read, not written to. */
+export async function archiveConversation(
+  chat: Chat,
+  actor: Actor,
+  { conversationId }: InputOf<'conversation.archive'>,
+): Promise<ConversationSummary> {
+  await change(chat, async (change) => {
+    await setStatus(change, actor, await requireStaff(change.db, actor, conversationId), 'archived')
+  })
+  return getConversation(chat, actor, { conversationId })
+}
+
+/** A message to a conversation that was closed not long ago opens it again. Says whether it did. */
+export async function reopenForMessage(chat: Chat, actor: Actor, conversationId: string): Promise<boolean> {
+  return change(chat, async (change) => {
+    const standing = await standingOf(change.db, actor, conversationId, { lock: true })
+    const { status, closed_at, inbox_id } = standing.conversation
+    if (status !== 'closed') return true
+    if (inbox_id === null || closed_at === null) return false
+    const recent = await change.db
+      .selectFrom('inbox')
+      .select('id')
+      .where('workspace_id', '=', actor.workspaceId)
+      .where('id', '=', inbox_id)
+      .where(sql<boolean>`${closed_at}::timestamptz > now() - make_interval(hours => reopen_hours)`)
+      .executeTakeFirst()
+    if (!recent) return false
+    await reopen(change, actor, standing)
+    return true
+  })
+}
+
+/** Somebody active, of the team, who works in this inbox or everywhere. */
+async function requireAssignable(
+  db: Db,
+  actor: Actor,
+  { conversation }: Standing,
+  userId: string,
+): Promise<void> {
+  const { rows } = await sql`
+    select 1 from person s where s.workspace_id = ${actor.workspaceId} and s.id = ${userId} and s.deactivated_at is null
+      and (s.role in ('owner', 'admin') or (s.role in ('supervisor', 'agent') and (
+        exists (select 1 from inbox_member m where m.workspace_id = s.workspace_id and m.person_id = s.id and m.inbox_id = ${conversation.inbox_id})
+        or exists (select 1 from participant p where p.workspace_id = s.workspace_id and p.person_id = s.id
+          and p.conversation_id = ${conversation.id} and p.left_at is null))))`.execute(db)
+  if (rows.length === 0) throw notFound()
+}
+
+async function setAssignee(
+  change: Change,
+  actor: Actor,
+  { conversation }: Standing,
+  userId: string | null,
+): Promise<void> {
+  if (conversation.status === 'closed' || conversation.status === 'archived') throw new Failure('wrong_state')
+  if (userId !== null) await admit(change, actor, conversation.id, { userId, role: 'agent' })
+  const status = userId === null ? 'open' : 'assigned'
+  if (conversation.assignee_id === userId && conversation.status === status) return
+  await apply(change, actor, conversation.id, { assigneeId: userId, status })
+}
+
+async function setStatus(
+  change: Change,
+  actor: Actor,
+  { conversation }: Standing,
+  status: ConversationStatus,
+): Promise<void> {
+  if (conversation.status === status) return
+  await apply(change, actor, conversation.id, { status })
+}
+
+async function reopen(change: Change, actor: Actor, { conversation }: Standing): Promise<void> {
+  if (conversation.status === 'open' || conversation.status === 'assigned') return
+  try {
+    await apply(change, actor, conversation.id, { status: conversation.assignee_id ? 'assigned' : 'open' })
+  } catch (error) {
+    // conversation_exclusive: another active one has taken the place meanwhile.
+    if (error instanceof Error && 'code' in error && error.code === '23505')
+      throw new Failure('conversation_exists')
+    throw error
+  }
+}
+
+type StatusChange = { status: ConversationStatus; assigneeId?: string | null }
+
+async function apply(change: Change, actor: Actor, conversationId: string, to: StatusChange): Promise<void> {
+  const closes = to.status === 'closed' || to.status === 'archived'
+  const { closed_at: closedAt } = await change.db
+    .updateTable('conversation')
+    .set({
+      status: to.status,
+      ...(to.assigneeId !== undefined && { assignee_id: to.assigneeId }),
+      closed_at: closes ? sql`coalesce(closed_at, date_trunc('milliseconds', now()))` : null,
+    })
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('id', '=', conversationId)
+    .returning('closed_at')
+    .executeTakeFirstOrThrow()
+  await record(
+    change,
+    { workspaceId: actor.workspaceId, id: conversationId },
+    { type: 'conversation.updated', actorId: actor.userId, changes: { ...to, closedAt } },
+  )
+}

@@ -1,0 +1,25 @@
+import type { Actor } from '../chat/actor.ts'
+import type { LoggedEntry } from '../chat/chat.ts'
+import type { Frame } from './frame.ts'
+
+/** Somebody who listens on this node: a connection of ours, or a dialect's socket. */
+export type Listener = {
+  readonly actor: Actor
+  /** Hears receipts and typing of its whole feed, its own typing included, and not only of what it follows. */
+  readonly hearsAll?: boolean
+  /** Takes a frame; must not throw and must not wait. */
+  hear(frame: Frame): void
+  /** Resolves when frames heard so far have mostly left, so that a long catch-up does not pile up. */
+  drained(): Promise<void>
+  /** What this person may do has changed: look again. */
+  recheck(): void
+  /** A conversation came into this listener's lists. */
+  gained(conversationId: string): void
+}
+
+/** Where the hub reads what it was not told. */
+export type LogReader = (
+  conversation: { workspaceId: string; id: string },
+  after: number,
+  limit: number,
+) => Promise<{ entries: LoggedEntry[]; upTo: number; lastSeq: number }>

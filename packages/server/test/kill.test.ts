@@ -1,0 +1,159 @@
+import { randomInt } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { makePlace, type Place, spawnServer, startServer } from '../src/testing.ts'
+import { readOverRest, readOverSql } from './final-reads.ts'
+import { check } from './history.ts'
+import { Recorder } from './history-lines.ts'
+import { keepFollowing, keepReading, keepSending, Stage } from './stage.ts'
+
+const kills = 25
+
+test('[L4] 25 times kill -9 during sends: what was acknowledged is there once, at its place, and retries are told the same', async () => {
+  const seed = Number(process.env.SEED) || randomInt(1, 2 ** 31)
+  const random = randomFrom(seed)
+  const place = await makePlace()
+  try {
+    const { ana, bea, sam, olga, talks } = await cast(place)
+    const recorder = new Recorder()
+    const stage = new Stage(recorder)
+    const { first, second, group, pair } = talks
+    const lanes = [
+      { who: ana, way: 'rest', conversation: first },
+      { who: ana, way: 'websocket', conversation: first },
+      { who: sam, way: 'websocket', conversation: first },
+      { who: sam, way: 'rest', conversation: first, isNote: true },
+      { who: olga, way: 'websocket', conversation: group },
+      { who: ana, way: 'sse', conversation: group },
+      { who: bea, way: 'poll', conversation: group },
+      { who: sam, way: 'rest', conversation: group },
+      { who: bea, way: 'websocket', conversation: second },
+      { who: bea, way: 'rest', conversation: second },
+      { who: sam, way: 'sse', conversation: second },
+      { who: sam, way: 'poll', conversation: second },
+      { who: olga, way: 'rest', conversation: pair },
+      { who: olga, way: 'rest', conversation: pair },
+      { who: bea, way: 'websocket', conversation: pair },
+      { who: bea, way: 'websocket', conversation: pair },
+    ] as const
+    const followers = [
+      keepFollowing(stage, { who: ana, way: 'websocket', conversations: [first, group], sees: 'everyone' }),
+      keepFollowing(stage, {
+        who: sam,
+        way: 'websocket',
+        conversations: [first, second, group],
+        sees: 'agents',
+      }),
+      keepFollowing(stage, { who: bea, way: 'sse', conversations: [second, group, pair], sees: 'everyone' }),
+      keepFollowing(stage, { who: olga, way: 'poll', conversations: [first, pair], sees: 'agents' }),
+    ]
+    const playing = Promise.all([
+      ...lanes.map((lane) => keepSending(stage, lane)),
+      keepReading(stage, ana, first),
+      keepReading(stage, bea, pair),
+    ])
+
+    let slowestStart = 0
+    let server = await spawnServer(place)
+    for (let kill = 1; kill <= kills; kill++) {
+      stage.up(server.url)
+      await Promise.race([wait(200 + random() * 600), playing])
+      stage.down()
+      await server.kill()
+      const startedAt = performance.now()
+      const next = await spawnServer(place)
+      slowestStart = Math.max(slowestStart, performance.now() - startedAt)
+      const evidence = next.pid === server.pid ? null : `${server.pid} became ${next.pid}`
+      recorder.write({
+        f: 'fault',
+        type: 'ok',
+        process: 'tester',
+        transport: 'none',
+        conversation: '',
+        what: 'kill -9',
+        evidence,
+      })
+      server = next
+    }
+    stage.up(server.url)
+    stage.isOver = true
+    await playing
+
+    for (const conversation of Object.values(talks)) {
+      for (const who of [sam, olga]) {
+        if (who === sam && conversation === pair) continue
+        await readOverRest(recorder, server.url, conversation, { who, sees: 'agents' })
+      }
+    }
+    await readOverRest(recorder, server.url, first, { who: ana, sees: 'everyone' })
+    await readOverRest(recorder, server.url, group, { who: bea, sees: 'everyone' })
+    await untilCaughtUp(recorder, followers)
+    await Promise.all(followers.map((follower) => follower.stop()))
+    await server.kill()
+    await readOverSql(recorder, place)
+
+    const verdict = check(recorder.lines, seed)
+    console.log(`kill -9, ${kills} times: ${JSON.stringify({ ...verdict, slowestStart })}`)
+    expect(verdict).toMatchObject({ valid: true, firstViolations: [] })
+    expect(verdict.counts['fault ok']).toBe(kills)
+    expect(verdict.counts['resume reset']).toBeUndefined()
+    // Kills that hit nobody would show nothing.
+    expect(verdict.counts['send info']).toBeGreaterThan(kills)
+    expect(slowestStart).toBeLessThan(5_000)
+  } finally {
+    await place.remove()
+  }
+}, 180_000)
+
+/** Made in this process, so that the one to be killed finds them there. */
+async function cast(place: Place) {
+  await using server = await startServer({ place })
+  const ana = await server.person('contact', 'ana')
+  const bea = await server.person('contact', 'bea')
+  const sam = await server.person('agent', 'sam')
+  const olga = await server.person('owner', 'olga')
+  const group = (participantIds: string[]) =>
+    olga.call('conversation.create', { kind: 'group', participantIds })
+  const talks = {
+    first: (await ana.call('conversation.create', { kind: 'support' })).conversation.id,
+    second: (await bea.call('conversation.create', { kind: 'support' })).conversation.id,
+    group: (await group([ana.userId, bea.userId, sam.userId])).conversation.id,
+    pair: (await group([bea.userId])).conversation.id,
+  }
+  return { ana, bea, sam, olga, talks }
+}
+
+/** Until every follower has been told the last entry that the final reads found and it may see. */
+async function untilCaughtUp(
+  recorder: Recorder,
+  followers: ReturnType<typeof keepFollowing>[],
+): Promise<void> {
+  const ends = new Map<string, { everyone: number; agents: number }>()
+  for (const line of recorder.lines) {
+    if (line.f !== 'final' || line.of !== 'log' || line.sees !== 'agents') continue
+    const end = (entries: typeof line.entries) => entries.at(-1)?.seq ?? 0
+    ends.set(line.conversation, {
+      agents: end(line.entries),
+      everyone: end(line.entries.filter((entry) => entry.visibility === 'everyone')),
+    })
+  }
+  const isBehind = ({ positions, sees }: (typeof followers)[number]) =>
+    [...positions].some(([id, position]) => position < (ends.get(id)?.[sees] ?? 0))
+  const deadline = Date.now() + 10_000
+  while (followers.some(isBehind)) {
+    if (Date.now() > deadline)
+      throw new Error(`${followers.find(isBehind)?.process} was not caught up in 10 s`)
+    await wait(20)
+  }
+}
+
+/** Small and good enough: mulberry32. */
+function randomFrom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
