@@ -20,11 +20,11 @@ async function* runIdleMemory({ scale, store }: Bench): AsyncGenerator<Line> {
     scale.rounds,
     async () => {
       await using relay = await Child.relay()
-      return fill(relay, people, (person) => enter(relay, `room-${person}`, addressFor(person)))
+      return await fill(relay, people, (person) => enter(relay, `room-${person}`, addressFor(person)))
     },
     async () => {
       await using server = await Child.server(place)
-      return fill(server, people, (person) => join(server, person, { from: addressFor(person) }))
+      return await fill(server, people, (person) => join(server, person, { from: addressFor(person) }))
     },
   )
   yield lineOf(name, 'bytes/connection', 'smaller', readings, Number.POSITIVE_INFINITY)

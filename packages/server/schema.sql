@@ -8,6 +8,10 @@ begin
   perform 1 from conversation c
   where (c.workspace_id, c.id) in (select w, i from unnest(workspace_ids, conversation_ids) as k (w, i))
   order by c.workspace_id, c.id for no key update;
+  perform 1 from attachment a
+  where (a.workspace_id, a.id) in (
+    select w, f::uuid from unnest(workspace_ids, attachments) as k (w, files), jsonb_array_elements_text(k.files) f)
+  order by a.workspace_id, a.id for no key update;
 
   return query
   with given as (
@@ -44,9 +48,23 @@ begin
         ) then 'bad_reply'
         when g.files is not null and jsonb_array_length(g.files) <> (
           select count(*) from attachment a
-          where a.workspace_id = g.w and a.conversation_id = g.c and a.uploader_id = g.sender
-            and a.message_id is null and a.id in (select f::uuid from jsonb_array_elements_text(g.files) f)
+          where a.workspace_id = g.w and (a.conversation_id = g.c or a.conversation_id is null)
+            and a.uploader_id = g.sender and a.message_id is null
+            and a.id in (select f::uuid from jsonb_array_elements_text(g.files) f)
         ) then 'bad_attachment'
+        -- A file that was uploaded into no conversation meets here the rule that others met at their upload.
+        when c.grant_required and g.files is not null and exists (
+          select 1 from attachment a where a.workspace_id = g.w and a.conversation_id is null
+            and a.id in (select f::uuid from jsonb_array_elements_text(g.files) f)
+        ) and not exists (
+          select 1 from access_grant a
+          join participant o on o.workspace_id = c.workspace_id and o.conversation_id = c.id
+            and o.person_id <> g.sender and o.left_at is null
+          where a.workspace_id = c.workspace_id
+            and a.person_a = least(g.sender, o.person_id) and a.person_b = greatest(g.sender, o.person_id)
+            and a.ended_at is null and 'attach' = any (a.scopes)
+            and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
+        ) then 'no_grant'
         else 'written'
       end as verdict
     from given g
@@ -76,7 +94,7 @@ begin
     from fresh f
   ),
   claimed as (
-    update attachment a set message_id = f.id
+    update attachment a set message_id = f.id, conversation_id = f.c
     from fresh f, jsonb_array_elements_text(f.files) as file
     where f.files is not null and a.workspace_id = f.w and a.id = file::uuid
   ),
@@ -210,7 +228,7 @@ CREATE TABLE public.api_key (
 CREATE TABLE public.attachment (
     workspace_id uuid NOT NULL,
     id uuid NOT NULL,
-    conversation_id uuid NOT NULL,
+    conversation_id uuid,
     uploader_id uuid NOT NULL,
     message_id uuid,
     name text NOT NULL,

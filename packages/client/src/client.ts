@@ -101,7 +101,10 @@ export function connect(options: ConnectOptions, parts: Pick<ConnectionOptions, 
       const { message } = event
       if (message.senderId !== me.get()) return delivered(id, message.seq)
       // A message written here, stored in a conversation that nobody looks at.
-      if (message.clientMessageId && !looked) box.remove(message.clientMessageId, message)
+      if (message.clientMessageId && !looked) {
+        conversations.get(id)?.settled(message)
+        box.remove(message.clientMessageId, message)
+      }
     }
   }
 

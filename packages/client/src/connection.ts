@@ -173,6 +173,8 @@ export function connection(options: ConnectionOptions) {
       case 'goodbye':
         within = frame.withinMs
         return after(Math.random() * frame.withinMs, () => void open())
+      case 'close': // told as `lost`
+        return
       default:
         received++
         options.event(frame)

@@ -112,7 +112,8 @@ export function begin(
   return {
     ...state,
     seq: page.lastSeq,
-    messages: [...page.messages, ...ahead],
+    // The page may hold them already: its messages can be younger than its `lastSeq`.
+    messages: ahead.reduce(insert, page.messages),
     hasEarlier: page.hasMore,
     receipts: reset ? {} : state.receipts,
     notices: [],

@@ -238,6 +238,17 @@ describe('whatever the wire does', () => {
       seed: 222637996,
       deeds: [deed('readByOther', 0, 1), deed('mine', 5), deed('lose answers', 6), deed('wait', 0, 7)],
     },
+    'a message stored while nobody looked is there when somebody looks again': {
+      deeds: [
+        deed('down'),
+        deed('look away'),
+        deed('wait', 0, 6),
+        deed('mine'),
+        deed('wait', 1, 4),
+        deed('restart'),
+        deed('up', 4),
+      ],
+    },
     'the end of an earlier catch-up does not open a gap in a later one': {
       deeds: [
         deed('send', 0),

@@ -159,7 +159,8 @@ export const ConversationSummary = Type.Object({
   participants: Type.Array(Participant, { description: 'The first 20 who have not left.' }),
   lastMessage: Nullable(Message),
   unread: Type.Integer({
-    description: 'Messages by others above my read position, those read out of order left out.',
+    description:
+      'Messages by others above my read position; not those read out of order, retracted ones or system messages.',
   }),
   receipt: Nullable(Receipt),
 })

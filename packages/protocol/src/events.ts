@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { ConversationSummary, Message, Participant, Presence, Receipt } from './entities.ts'
+import { type CloseReason, closeCodes } from './errors.ts'
 import { ClientMessageId, Id, Instant, Metadata, Nullable, Seq } from './scalars.ts'
 
 const logged = {
@@ -164,6 +165,12 @@ export const ControlFrame = Type.Union([
     }),
     reason: Type.String(),
     withinMs: Type.Integer(),
+  }),
+  Type.Object({
+    type: Type.Literal('close', {
+      description: 'The last frame of a stream or poll, which have no close code: why it ends.',
+    }),
+    reason: Type.Enum(Object.keys(closeCodes) as CloseReason[]),
   }),
 ])
 export type ControlFrame = Static<typeof ControlFrame>

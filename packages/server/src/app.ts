@@ -139,7 +139,7 @@ async function drain({ chat, peers }: Parley): Promise<void> {
   }
   await Promise.race([
     chat.sends.drain(),
-    new Promise((resolve) => setTimeout(resolve, Math.max(0, deadline - Date.now()))),
+    new Promise((resolve) => setTimeout(resolve, Math.max(0, deadline - Date.now())).unref()),
   ])
   for (const peer of peers) peer.close('restarting')
 }

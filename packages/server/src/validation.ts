@@ -132,15 +132,17 @@ function faultOf(checker: Checker, value: unknown): Failure {
 }
 
 function decodeQuery(properties: TProperties, query: unknown): Record<string, unknown> {
-  const decoded: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(query ?? {})) {
-    const type = properties[key] && 'type' in properties[key] ? properties[key].type : undefined
-    decoded[key] =
-      type === 'integer' && typeof value === 'string' && /^-?\d{1,15}$/.test(value)
-        ? Number(value)
-        : type === 'boolean' && (value === 'true' || value === 'false')
-          ? value === 'true'
-          : value
-  }
-  return decoded
+  // Made by `fromEntries`, where `__proto__` is a name like others and so an unknown field.
+  return Object.fromEntries(
+    Object.entries(query ?? {}).map(([key, value]) => {
+      const schema = Object.hasOwn(properties, key) ? properties[key] : undefined
+      return [key, decodeText(schema && 'type' in schema ? schema.type : undefined, value)]
+    }),
+  )
+}
+
+function decodeText(type: unknown, value: unknown): unknown {
+  if (type === 'integer' && typeof value === 'string' && /^-?\d{1,15}$/.test(value)) return Number(value)
+  if (type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true'
+  return value
 }

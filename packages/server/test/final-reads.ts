@@ -114,7 +114,7 @@ export async function witness(recorder: Recorder, { db }: Pick<Store, 'db'>): Pr
   }
 }
 
-const visibilityOf = (text: string) => (text === 'agents' ? 'agents' : 'everyone')
+const visibilityOf = (text: string): FinalEntry['visibility'] => (text === 'agents' ? 'agents' : 'everyone')
 
 const participantOf = ({ userId, delivered, read }: { userId: string; delivered: number; read: number }) => ({
   participant: userId,

@@ -173,7 +173,7 @@ export function* formMutants(name: OperationName, known: Known): Generator<Mutan
   const example = exampleOf(name, known)
   for (const where of ['params', 'query', 'body'] as const) {
     const fields = operation[where]
-    if (!fields && where !== 'body') continue
+    if (where === 'body' ? operation.method === 'GET' : !fields) continue
     const strict = Compile(Type.Object(fields ?? {}, { additionalProperties: false }))
     for (const { path, what, value } of faultsOf(where, fields ?? {}, example)) {
       const input = withValue(example, path, value)
@@ -308,6 +308,8 @@ export function* commandMutants(
   const example = exampleFor(fields, known)
   for (const { path, what, value } of faultsOf('body', fields, example)) {
     const input = withValue(example, path, value)
+    // A command’s own name and number.
+    if ('id' in input || 'type' in input) continue
     if (!strict.Check(input)) yield { what: `${path.join('.')} ${what}`, input }
   }
 }

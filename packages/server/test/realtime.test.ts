@@ -36,7 +36,7 @@ describe('a conversation heard live', () => {
     const { seq } = await sam.send(id, 'are you there?')
     await first.until((frame) => frame.type === 'message.created')
     first.close()
-    for (let i = 0; i < 450; i++) await sam.send(id, `missed ${i}`)
+    await Promise.all(Array.from({ length: 450 }, (_, i) => sam.send(id, `missed ${i}`)))
     const again = await ana.connect({ follow: [{ conversationId: id, after: seq }] })
     const caughtUp = await again.until<{ type: 'caughtup'; seq: number; conversationId: string }>(
       (frame) => frame.type === 'caughtup',

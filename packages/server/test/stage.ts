@@ -13,6 +13,7 @@ type Sees = 'everyone' | 'agents'
 export class Stage {
   readonly recorder: Recorder
   isOver = false
+  acknowledgements = 0
   #url = Promise.withResolvers<string>()
   #lanes = 0
 
@@ -31,6 +32,13 @@ export class Stage {
 
   down(): void {
     this.#url = Promise.withResolvers()
+  }
+
+  /** Resolves when so many more sends have been acknowledged, or when the time is up. */
+  async acknowledged(more: number, withinMs: number): Promise<void> {
+    const target = this.acknowledgements + more
+    const deadline = Date.now() + withinMs
+    while (this.acknowledgements < target && Date.now() < deadline) await wait(5)
   }
 
   /** A name that no other part of this play has. */
@@ -79,11 +87,15 @@ async function sendOnce(stage: Stage, lane: Lane, mouth: Mouth, process: string,
     if (outcome.kind === 'ok') {
       const { id, seq, body: stored } = outcome.message
       stage.recorder.write({ ...line, type: 'ok', id, seq, hash: hashOf(stored) })
+      stage.acknowledgements++
       return
     }
     if (outcome.kind === 'refused') stage.recorder.write({ ...line, type: 'fail', code: outcome.code })
     else stage.recorder.write({ ...line, type: 'info' })
-    if (outcome.kind === 'refused' && !outcome.retry) throw new Error(`${key} was refused: ${outcome.code}`)
+    if (outcome.kind === 'refused' && !outcome.retry)
+      throw new Error(
+        `${key} was refused: ${outcome.code} after ${stage.recorder.lines.filter((l) => l.f === 'fault').length} kills; attempts ${JSON.stringify(stage.recorder.lines.filter((l) => l.f === 'send' && l.key === key).map((l) => [l.i, l.t, l.type]))} of ${stage.recorder.lines.length}`,
+      )
     await wait(5)
   }
 }
@@ -149,7 +161,7 @@ export function keepFollowing(stage: Stage, { who, way, conversations, sees }: F
       type: 'ok',
       ...line(frame.conversationId),
       seq: frame.seq,
-      id: message && message.id,
+      id: message?.id ?? null,
       hash: message && hashOf(message.body),
     })
     positions.set(frame.conversationId, frame.seq)

@@ -13,7 +13,7 @@ import {
 } from '@parley/client'
 import type { Attachment } from '@parley/protocol'
 import { currentOf, isOver } from './current.ts'
-import { namespaceOf, visitorKeyOf } from './embed.ts'
+import { type Identity, namespaceOf, visitorKeyOf } from './embed.ts'
 import { clientKeyOf, opening, shownOf } from './opening.ts'
 
 /**
@@ -40,7 +40,7 @@ export type Chat = ReturnType<typeof openChat>
 export type ChatOptions = {
   baseUrl: string
   widgetKey: string
-  identity: string | null
+  identity: Identity
   /** The team wrote something. */
   heard(message: { id: string; body: string }): void
   storage?: ParleyStorage
@@ -245,10 +245,10 @@ export function openChat({ baseUrl, widgetKey, identity, heard, storage = browse
     setTyping: (typing: boolean) => current?.setTyping(typing),
     markRead: () => current?.markRead(),
     loadEarlier: () => current?.loadEarlier() ?? Promise.resolve(),
-    identify(jwt: string | null) {
-      identity = jwt
+    identify(next: Identity) {
+      identity = next
       made = ownKey = null
-      session.identify(jwt)
+      session.identify(next)
       if (parley.state.get().state === 'stopped') parley.start()
       else parley.reconnect()
     },

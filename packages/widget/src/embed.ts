@@ -15,13 +15,18 @@ export type EmbedEvents = {
 
 export type EmbedListener<N extends keyof EmbedEvents> = (detail: EmbedEvents[N]) => void
 
+/**
+ * Who the visitor is: a JWT that the site's own server signed, with the inbox as audience, or how to get a fresh one
+ * (then a short-lived one does not end a long visit). Null: nobody in particular.
+ */
+export type Identity = string | (() => string | Promise<string>) | null
+
 /** `window.Parley`. Present as soon as the loader has run, which `parley:ready` on the window tells. */
 export interface ParleyEmbed {
   open(): void
   close(): void
   toggle(): void
-  /** Who the visitor is: a JWT that the site's own server signed. Null: nobody in particular again. */
-  identify(jwt: string | null): void
+  identify(identity: Identity): void
   /** Returns the way to stop listening. */
   on<N extends keyof EmbedEvents>(event: N, listener: EmbedListener<N>): () => void
   /** Takes everything off the page. What the visitor wrote stays kept for next time. */
@@ -33,7 +38,7 @@ export type Page = {
   root: ShadowRoot
   baseUrl: string
   widgetKey: string
-  identity: string | null
+  identity: Identity
   /** Asks again each time, so that an answer missed while offline can still come. Null: cannot be reached. */
   inbox(): Promise<InboxLook | null>
   emit<N extends keyof EmbedEvents>(event: N, detail: EmbedEvents[N]): void
@@ -45,7 +50,7 @@ export type Panel = {
   /** `focus`: the visitor asked for it, so the panel may take the focus. */
   open(focus: boolean): void
   close(): void
-  identify(jwt: string | null): void
+  identify(identity: Identity): void
   destroy(): void
 }
 

@@ -1,6 +1,7 @@
 import {
   type EmbedEvents,
   type EmbedListener,
+  type Identity,
   type InboxLook,
   lookKeyOf,
   namespaceOf,
@@ -48,7 +49,7 @@ function embed(source: string, widgetKey: string): ParleyEmbed {
   const host = document.createElement('parley-chat')
   const root = host.attachShadow({ mode: 'open' })
   const launcher = drawLauncher(root, () => open(true))
-  let identity: string | null = null
+  let identity: Identity = null
   let panel: Panel | null = null
   let loading: Promise<Panel | null> | null = null
   let tries = 0
@@ -74,6 +75,8 @@ function embed(source: string, widgetKey: string): ParleyEmbed {
     try {
       const response = await fetch(`${baseUrl}/api/v1/widget/${encodeURIComponent(widgetKey)}`, {
         credentials: 'omit',
+        // A server that hangs must not keep the launcher from a page whose panel will tell what is wrong.
+        signal: AbortSignal.timeout(5_000),
       })
       if (response.ok) return (await response.json()) as InboxLook
       if (response.status !== 403 && response.status !== 404) return null
@@ -161,9 +164,9 @@ function embed(source: string, widgetKey: string): ParleyEmbed {
     open: () => void open(true),
     close,
     toggle: () => (isOpen ? close() : void open(true)),
-    identify(jwt) {
-      identity = jwt
-      panel?.identify(jwt)
+    identify(next) {
+      identity = next
+      panel?.identify(next)
     },
     on(event, listener) {
       const those = listeners.get(event) ?? new Set()

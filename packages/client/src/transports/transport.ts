@@ -74,7 +74,7 @@ export function lostByError(thrown: unknown): Lost {
 
 /**
  * Guards T5: whatever the parts of a transport still say after the end is not passed on. Streams and polls have no
- * close code; their last frame is `{reason}` or `{type: 'close', reason}`.
+ * close code; their last frame is `close` (SPEC C4).
  */
 export type Once = Told & { over(): boolean; end(): void }
 
@@ -87,10 +87,9 @@ export function once(told: Told): Once {
   }
   return {
     frame(frame) {
-      const { type, reason = '' } = frame as { type?: string; reason?: string }
       if (over) return
-      if (type && type !== 'close') told.frame(frame)
-      else lost({ reason: isTelling(reason) ? reason : 'lost', error: disconnected() })
+      if (frame.type !== 'close') return told.frame(frame)
+      lost({ reason: isTelling(frame.reason) ? frame.reason : 'lost', error: disconnected() })
     },
     heard: () => over || told.heard(),
     lost,

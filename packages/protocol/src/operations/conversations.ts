@@ -453,7 +453,8 @@ export const connectionCommands = {
     errors: [],
   },
   'presence.watch': {
-    summary: 'Watch these people: a snapshot now, then changes. Replaces the list given before.',
+    summary:
+      'Watch these people: the reply has `presence`, how it is now; then changes. Replaces the list given before.',
     input: Type.Object(
       { userIds: Type.Array(S.Id, { maxItems: limits.presenceWatch }) },
       { additionalProperties: false },

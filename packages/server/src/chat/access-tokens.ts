@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hkdfSync, randomBytes } from 'node:crypto'
 import { limits } from '@parley/protocol'
 import { errors as jose, jwtVerify, SignJWT } from 'jose'
 import type { Db } from '../store/store.ts'
@@ -77,20 +77,30 @@ export async function ensureTokenSecret(db: Db): Promise<void> {
     .execute()
 }
 
+/** A key for one purpose, from the secret that all nodes share: what is signed with it is good nowhere else. */
+export async function keyFor(chat: Chat, purpose: string): Promise<Uint8Array> {
+  const secret = await tokenSecret(chat.db)
+  return new Uint8Array(hkdfSync('sha256', secret, '', purpose, 32))
+}
+
 const secretKey = 'token_secret'
 const keys = new WeakMap<Chat, CryptoKey>()
 
 async function signingKey(chat: Chat, db: Db): Promise<CryptoKey> {
   const known = keys.get(chat)
   if (known) return known
+  const secret = await tokenSecret(db)
+  const hmac = { name: 'HMAC', hash: 'SHA-256' }
+  const key = await crypto.subtle.importKey('raw', secret, hmac, false, ['sign', 'verify'])
+  keys.set(chat, key)
+  return key
+}
+
+async function tokenSecret(db: Db): Promise<Buffer<ArrayBuffer>> {
   const { value } = await db
     .selectFrom('server_meta')
     .select('value')
     .where('key', '=', secretKey)
     .executeTakeFirstOrThrow()
-  const secret = Buffer.from(value, 'base64url')
-  const hmac = { name: 'HMAC', hash: 'SHA-256' }
-  const key = await crypto.subtle.importKey('raw', secret, hmac, false, ['sign', 'verify'])
-  keys.set(chat, key)
-  return key
+  return Buffer.from(value, 'base64url')
 }

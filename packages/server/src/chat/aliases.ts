@@ -18,16 +18,9 @@ export async function aliasesOf(
   ids: readonly string[],
 ): Promise<Map<string, string>> {
   const wanted = [...new Set(ids)]
-  if (wanted.length === 0) return new Map()
-  const known = await find(db, workspaceId, scheme, kind, wanted)
-  const missing = wanted.filter((id) => !known.has(id))
-  if (missing.length === 0) return known
-  const names =
-    scheme === 'decimal' ? await nextNumbers(db, workspaceId, kind, missing.length) : missing.map(randomHex)
-  await sql`insert into alias (workspace_id, scheme, kind, id, name)
-    select ${workspaceId}, ${scheme}, ${kind}, id, name from unnest(${missing}::uuid[], ${names}::text[]) as n (id, name)
-    on conflict (workspace_id, scheme, kind, id) do nothing`.execute(db)
-  return find(db, workspaceId, scheme, kind, wanted)
+  // What a transaction names may still be undone: only what has been committed is remembered or shared.
+  if (db.isTransaction) return name(db, { workspaceId, scheme, kind }, wanted)
+  return namesOf(db, { workspaceId, scheme, kind }).of(wanted)
 }
 
 /** The name of one thing. */
@@ -51,6 +44,9 @@ export async function idOfAlias(
   kind: AliasKind,
   name: string,
 ): Promise<string | null> {
+  const names = namesOf(db, { workspaceId, scheme, kind })
+  const known = names.idOf(name)
+  if (known) return known
   const row = await db
     .selectFrom('alias')
     .select('id')
@@ -59,38 +55,77 @@ export async function idOfAlias(
     .where('kind', '=', kind)
     .where('name', '=', name)
     .executeTakeFirst()
+  if (row && !db.isTransaction) names.remember(row.id, name)
   return row?.id ?? null
 }
 
-async function find(
-  db: Db,
-  workspaceId: string,
-  scheme: Scheme,
-  kind: AliasKind,
-  ids: readonly string[],
-): Promise<Map<string, string>> {
-  const rows = await db
-    .selectFrom('alias')
-    .select(['id', 'name'])
-    .where('workspace_id', '=', workspaceId)
-    .where('scheme', '=', scheme)
-    .where('kind', '=', kind)
-    .where('id', 'in', ids)
-    .execute()
-  return new Map(rows.map((row) => [row.id, row.name]))
+type Space = { workspaceId: string; scheme: Scheme; kind: AliasKind }
+
+const remembered = 50_000
+
+/**
+ * The names of one kind that this node has seen; a name never changes. Those who ask while others are being answered
+ * wait together and are answered by one statement, so that naming keeps up with the group commit of sends.
+ */
+class Names {
+  readonly #db: Db
+  readonly #space: Space
+  readonly #nameById = new Map<string, string>()
+  readonly #idByName = new Map<string, string>()
+  #waiting = new Set<string>()
+  #next: Promise<void> | undefined
+  #current: Promise<void> = Promise.resolve()
+
+  constructor(db: Db, space: Space) {
+    this.#db = db
+    this.#space = space
+  }
+
+  async of(ids: readonly string[]): Promise<Map<string, string>> {
+    const found = new Map<string, string>()
+    const missing = ids.filter((id) => {
+      const known = this.#nameById.get(id)
+      if (known) found.set(id, known)
+      return known === undefined
+    })
+    if (missing.length === 0) return found
+    const asked = await this.#ask(missing)
+    for (const id of missing) {
+      const made = asked.get(id)
+      if (made) found.set(id, made)
+    }
+    return found
+  }
+
+  idOf(name: string): string | undefined {
+    return this.#idByName.get(name)
+  }
+
+  /** Bounded: what was seen first is forgotten first. */
+  remember(id: string, name: string): void {
+    this.#nameById.set(id, name)
+    this.#idByName.set(name, id)
+    if (this.#nameById.size <= remembered) return
+    const [oldest] = this.#nameById
+    if (!oldest) return
+    this.#nameById.delete(oldest[0])
+    this.#idByName.delete(oldest[1])
+  }
+
+  async #ask(ids: readonly string[]): Promise<Map<string, string>> {
+    for (const id of ids) this.#waiting.add(id)
+    this.#next ??= this.#askNext()
+    return this.#next
+  }
 }
 
-/** Numbers taken for things that somebody else names first are lost: names need not be dense. */
-async function nextNumbers(db: Db, workspaceId: string, kind: AliasKind, count: number): Promise<string[]> {
-  const { rows } = await sql<{
-    last: number
-  }>`insert into alias_counter as k (workspace_id, scheme, kind, last)
-    values (${workspaceId}, 'decimal', ${kind}, ${count})
-    on conflict (workspace_id, scheme, kind) do update set last = k.last + ${count} returning last`.execute(
-    db,
-  )
-  const last = rows[0]?.last ?? count
-  return Array.from({ length: count }, (_, i) => String(last - count + 1 + i))
-}
+const byDb = new WeakMap<Db, Map<string, Names>>()
 
-const randomHex = () => randomBytes(12).toString('hex')
+function namesOf(db: Db, space: Space): Names {
+  const all = byDb.get(db) ?? new Map<string, Names>()
+  byDb.set(db, all)
+  const key = `${space.workspaceId} ${space.scheme} ${space.kind}`
+  const names = all.get(key) ?? new Names(db, space)
+  all.set(key, names)
+  return names
+}

@@ -1,4 +1,5 @@
 import type { InboxMember, InputOf, ResultOf } from '@parley/protocol'
+import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import { type Actor, isStaff } from './actor.ts'
 import { audit } from './audit.ts'
@@ -32,6 +33,7 @@ export async function putInboxMember(
         conflict.columns(['workspace_id', 'inbox_id', 'person_id']).doUpdateSet({ role }),
       )
       .execute()
+    await touch(db, actor.workspaceId, userId)
     await audit(db, actor, {
       action: 'inboxMember.put',
       targetType: 'inbox',
@@ -59,6 +61,7 @@ export async function removeInboxMember(
       .where('person_id', '=', userId)
       .returning('role')
       .executeTakeFirstOrThrow(notFound)
+    await touch(db, actor.workspaceId, userId)
     await audit(db, actor, {
       action: 'inboxMember.remove',
       targetType: 'inbox',
@@ -101,6 +104,16 @@ async function membersOf(
     .orderBy('p.id')
     .execute()
   return rows.map((row) => ({ userId: row.id, name: row.name, role: row.role, addedAt: row.added_at }))
+}
+
+/** The person’s lists are others now: the sweep of every node and a list cursor find it by this (SPEC R12). */
+async function touch(db: Db, workspaceId: string, userId: string): Promise<void> {
+  await db
+    .updateTable('person')
+    .set({ changed_xid: sql`pg_current_xact_id()` })
+    .where('workspace_id', '=', workspaceId)
+    .where('id', '=', userId)
+    .execute()
 }
 
 /** Where somebody works. */

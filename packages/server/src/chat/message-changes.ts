@@ -23,12 +23,12 @@ export async function editMessage(
     if (standing.conversation.status === 'archived') throw new Failure('conversation_archived')
     if (row.body === body) return viewMessage(change.db, row)
     await keepRevision(change.db, row, actor)
-    await update(change.db, row, { body, edited_at: sql`date_trunc('milliseconds', clock_timestamp())` })
-    await record(
+    const { at } = await record(
       change,
       { workspaceId: actor.workspaceId, id: row.conversation_id },
       { type: 'message.edited', actorId: actor.userId, visibility: row.visibility, messageId, body },
     )
+    await update(change.db, row, { body, edited_at: at })
     return reload(change.db, row)
   })
 }
@@ -43,11 +43,6 @@ export async function retractMessage(
     const { row, standing } = await findMessage(change.db, actor, messageId, { lock: true })
     if (row.sender_id !== actor.userId && !standing.staff) throw new Failure('forbidden')
     if (row.retracted_at) return viewMessage(change.db, row)
-    await update(change.db, row, {
-      body: '',
-      metadata: null,
-      retracted_at: sql`date_trunc('milliseconds', clock_timestamp())`,
-    })
     await change.db
       .updateTable('message_revision')
       .set({ body: '' })
@@ -55,11 +50,12 @@ export async function retractMessage(
       .where('conversation_id', '=', row.conversation_id)
       .where('seq', '=', row.seq)
       .execute()
-    await record(
+    const { at } = await record(
       change,
       { workspaceId: actor.workspaceId, id: row.conversation_id },
       { type: 'message.retracted', actorId: actor.userId, visibility: row.visibility, messageId },
     )
+    await update(change.db, row, { body: '', metadata: null, retracted_at: at })
     return reload(change.db, row)
   })
 }
@@ -127,12 +123,7 @@ async function keepRevision(db: Db, row: MessageRow, actor: Actor): Promise<void
 async function update(
   db: Db,
   row: MessageRow,
-  values: {
-    body: string
-    metadata?: null
-    edited_at?: ReturnType<typeof sql<string>>
-    retracted_at?: ReturnType<typeof sql<string>>
-  },
+  values: { body: string; metadata?: null; edited_at?: string; retracted_at?: string },
 ): Promise<void> {
   await db
     .updateTable('message')

@@ -98,16 +98,18 @@ function halfDigest(text: string): string {
  * The batch judges by what it finds. Two of its refusals can be mended here and tried once more: somebody of the team
  * who has not joined yet joins by writing, and a conversation closed not long ago opens again.
  */
-async function append(chat: Chat, actor: Actor, draft: Draft): Promise<Outcome> {
+async function append(chat: Chat, actor: Actor, draft: Draft, hasJoined = false): Promise<Outcome> {
   const outcome = await chat.sends.append(draft)
-  if (outcome.verdict === 'outsider') {
-    const { staff, participant } = await standingOf(chat.db, actor, draft.conversationId)
-    if (participant || !staff) return outcome
-    await join(chat, actor, draft.conversationId, {
-      userId: actor.userId,
-      role: participantRoleOf(actor.role),
-    })
-    return append(chat, actor, draft)
+  if (outcome.verdict === 'outsider' && !hasJoined) {
+    const { participant } = await standingOf(chat.db, actor, draft.conversationId)
+    // Another send of theirs may have brought them in since the batch looked; then trying again is all there is to do.
+    if (!participant) {
+      await join(chat, actor, draft.conversationId, {
+        userId: actor.userId,
+        role: participantRoleOf(actor.role),
+      })
+    }
+    return append(chat, actor, draft, true)
   }
   if (outcome.verdict === 'closed' && (await reopenForMessage(chat, actor, draft.conversationId))) {
     return chat.sends.append(draft)

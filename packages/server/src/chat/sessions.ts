@@ -24,7 +24,9 @@ export async function authenticate(
   caller: Caller,
   options: { established?: boolean } = {},
 ): Promise<Actor> {
-  const actor = isApiKey(token) ? await actorOfKey(chat, token) : await actorOfSession(chat, token, options)
+  const actor = isApiKey(token)
+    ? await actorOfKey(chat, token)
+    : await actorOfSession(chat, await readAccessToken(chat, token, options))
   return { ...actor, address: caller.address }
 }
 
@@ -33,8 +35,8 @@ export function forget(chat: Chat, userIds: readonly string[]): void {
   recentActors(chat).forget(userIds)
 }
 
-async function actorOfSession(chat: Chat, token: string, options: { established?: boolean }): Promise<Actor> {
-  const claims = await readAccessToken(chat, token, options)
+/** Who stands behind the claims of a token whose signature the caller has checked, if the session still stands. */
+export function actorOfSession(chat: Chat, claims: AccessClaims): Promise<Actor> {
   const key = `session ${claims.sessionId} ${claims.userId} ${claims.sessionVersion}`
   return recentActors(chat).find(key, () => loadActor(chat.db, claims))
 }
@@ -83,6 +85,16 @@ export async function openSession(
   person: PersonRow,
   { inboxId = null }: { inboxId?: string | null } = {},
 ): Promise<Tokens> {
+  const { sessionId } = await beginSession(db, person, { inboxId })
+  return issueTokens(chat, db, person, sessionId)
+}
+
+/** The session alone, for a door that signs tokens of its own over it. */
+export async function beginSession(
+  db: Db,
+  person: PersonRow,
+  { inboxId = null }: { inboxId?: string | null } = {},
+): Promise<AccessClaims> {
   const sessionId = randomUUIDv7()
   await db
     .insertInto('session')
@@ -95,7 +107,12 @@ export async function openSession(
       expires_at: refreshExpiry,
     })
     .execute()
-  return issueTokens(chat, db, person, sessionId)
+  return {
+    workspaceId: person.workspace_id,
+    userId: person.id,
+    sessionId,
+    sessionVersion: person.session_version,
+  }
 }
 
 const refreshExpiry = sql<string>`now() + interval '30 days'`

@@ -10,7 +10,7 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
-import { Failure } from '../chat/failure.ts'
+import { Failure, invalid } from '../chat/failure.ts'
 import { requireOrigin } from '../chat/origins.ts'
 import { authenticate } from '../chat/sessions.ts'
 import { errorBody } from '../errors.ts'
@@ -117,15 +117,16 @@ function refuse(reply: FastifyReply, failure: Failure) {
 /** Bytes that are no HTTP request are answered in the same shape, and their connection ends. */
 function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const status = unreadable[error.code ?? ''] ?? '400 Bad Request'
-  const failure = new Failure('invalid_request', { field: '', message: 'The request cannot be read' })
-  const body = JSON.stringify({ error: errorBody(failure) })
+  const status = httpFaults[error.code ?? ''] ?? '400 Bad Request'
+  const body = JSON.stringify({ error: errorBody(unreadable()) })
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   )
 }
 
-const unreadable: Record<string, string> = {
+const unreadable = () => invalid('', 'The request cannot be read')
+
+const httpFaults: Record<string, string> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }
@@ -165,9 +166,11 @@ function failureOf(error: FastifyError | Failure): Failure {
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' || error.statusCode === 413) return new Failure('too_large')
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' || error.statusCode === 415)
     return new Failure('unsupported_media_type')
+  // The client went away in the middle of its body; nobody reads the answer.
+  if (error.message === 'aborted' && error.code === 'ECONNRESET') return unreadable()
   if (isOutage(error)) return new Failure('unavailable', { retryAfter: 1 }, { cause: error })
   if (error.statusCode && error.statusCode >= 400 && error.statusCode < 500) {
-    return new Failure('invalid_request', { field: '', message: 'The request cannot be read' })
+    return unreadable()
   }
   return new Failure('internal', {}, { cause: error })
 }

@@ -35,10 +35,14 @@ export type Wire = {
   terminate(reason: CloseReason): void
 }
 
+type Command = { id: number; type: string; input: Record<string, unknown> }
+
 type State =
   | { name: 'greeting'; deadline: NodeJS.Timeout }
-  | { name: 'joining' }
-  | { name: 'live'; token: string; feed: boolean }
+  /** Commands may come before `welcome` has left; they begin after it. */
+  | { name: 'joining'; early: Command[] }
+  /** `told` is the list position that this peer has heard up to while it still hears what it missed. */
+  | { name: 'live'; token: string; feed: boolean; told: string | null }
   | { name: 'closed' }
 
 /**
@@ -139,7 +143,7 @@ export class Connection implements Listener, Peer {
   beat(cursor: string): void {
     if (this.#state.name !== 'live') return
     if (Date.now() - this.#heardAt > limits.deadPeerMs) return this.close('peer_silent')
-    this.#control({ type: 'heartbeat', cursor, sent: this.#sent })
+    this.#control({ type: 'heartbeat', cursor: this.#state.told ?? cursor, sent: this.#sent })
   }
 
   /** Asks the peer to come back elsewhere: part of a graceful stop (promise G10). */
@@ -174,7 +178,7 @@ export class Connection implements Listener, Peer {
 
   #greet(hello: Hello): void {
     if (this.#state.name === 'greeting') clearTimeout(this.#state.deadline)
-    this.#state = { name: 'joining' }
+    this.#state = { name: 'joining', early: [] }
     this.#join(hello).catch((error: unknown) => {
       if (error instanceof Failure) return this.close(closeReasonOf(error))
       this.#parley.log.error({ err: error }, 'hello failed')
@@ -190,10 +194,12 @@ export class Connection implements Listener, Peer {
     const participating = feed ? await participatingIn(chat, actor) : null
     if (this.#state.name !== 'joining') return
     this.#actor = actor
+    const { early } = this.#state
     // Listening comes before reading what was missed, so that nothing falls between the two.
     hub.attach(this, participating)
     presence.arrive(this)
-    this.#state = { name: 'live', token: hello.token, feed }
+    const live = { name: 'live' as const, token: hello.token, feed, told: hello.cursor ?? null }
+    this.#state = live
     this.#control({
       type: 'welcome',
       connectionId: this.id,
@@ -202,7 +208,9 @@ export class Connection implements Listener, Peer {
       heartbeatMs: limits.heartbeatMs,
       protocol: protocolVersion,
     })
+    for (const command of early) this.#command(command)
     if (hello.cursor) await this.#resumeList(hello.cursor)
+    live.told = null
     await Promise.all(
       (hello.follow ?? []).map(({ conversationId, after }) => this.#follow(conversationId, after)),
     )
@@ -246,7 +254,11 @@ export class Connection implements Listener, Peer {
     else if (reached !== null) this.#control({ type: 'caughtup', conversationId, seq: reached })
   }
 
-  #command(frame: { id: number; type: string; input: Record<string, unknown> }): void {
+  #command(frame: Command): void {
+    if (this.#state.name === 'joining') {
+      if (this.#state.early.push(frame) > limits.commandsInFlight) this.close('protocol_error')
+      return
+    }
     if (this.#state.name !== 'live') return
     if (this.#inFlight >= limits.commandsInFlight || this.#parley.isDraining) {
       const failure = new Failure(this.#parley.isDraining ? 'overloaded' : 'rate_limited', {
@@ -272,7 +284,7 @@ export class Connection implements Listener, Peer {
       })
   }
 
-  async #run({ type, input }: { type: string; input: Record<string, unknown> }): Promise<unknown> {
+  async #run({ type, input }: Command): Promise<unknown> {
     refuseBadText(input)
     if (isOperationName(type)) return performCommand(this.#parley, type, this.actor, input)
     return this.#ownCommand(type, input)
@@ -306,17 +318,24 @@ export class Connection implements Listener, Peer {
       const actor = await authenticate(chat, this.#state.token, this.#caller, { established: true })
       const participating = this.#state.feed ? await participatingIn(chat, actor) : null
       if (this.#state.name !== 'live') return
+      const before = this.actor
       this.#actor = actor
       hub.reattach(this, participating)
-      for (const conversationId of hub.followed(this)) await this.#dropIfLost(conversationId)
+      for (const conversationId of hub.followed(this)) await this.#seeAgain(conversationId)
+      // The lists are other ones now, and so may be what was left out of a conversation.
+      if (standing(before) !== standing(actor)) {
+        this.#control({ type: 'reset', conversationId: null, reason: 'access' })
+      }
     } catch (error) {
       this.close(error instanceof Failure ? 'revoked' : 'restarting')
     }
   }
 
-  async #dropIfLost(conversationId: string): Promise<void> {
+  /** Goes on with what may still be seen of a conversation that is followed, or ends it. */
+  async #seeAgain(conversationId: string): Promise<void> {
     try {
-      await standingOf(this.#parley.chat.db, this.actor, conversationId)
+      const { sees } = await standingOf(this.#parley.chat.db, this.actor, conversationId)
+      this.#parley.hub.see(this, conversationId, sees)
     } catch (error) {
       if (!(error instanceof Failure)) throw error
       this.#parley.hub.unfollow(this, conversationId)
@@ -357,6 +376,9 @@ export class Connection implements Listener, Peer {
     this.#wire.terminate('slow_reader')
   }
 }
+
+/** What decides which lists somebody has. */
+const standing = ({ role, inboxIds }: Actor) => [role, ...inboxIds.toSorted()].join(' ')
 
 /** What may be dropped for a peer that reads slowly, before the connection itself is. */
 const isWeather = (event: Event) => event.type === 'typing.changed' || event.type === 'presence.changed'

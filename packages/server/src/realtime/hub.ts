@@ -64,7 +64,15 @@ export class Hub {
     const following = this.#following.get(listener)
     if (following?.delete(conversationId) && following.size === 0) this.#following.delete(listener)
     const tail = this.#tails.get(conversationId)
-    if (tail?.unfollow(listener)) this.#forgetIfIdle(tail)
+    if (!tail) return
+    // Entries that came while it was reading were left to the reading: its list is told the row instead.
+    if (tail.unfollow(listener) === 'reading') listener.gained(conversationId)
+    this.#forgetIfIdle(tail)
+  }
+
+  /** What a follower may see of a conversation has changed, or not. */
+  see(listener: Listener, conversationId: string, sees: Visibility): void {
+    this.#tails.get(conversationId)?.see(listener, sees)
   }
 
   /** The conversations that a listener follows. */

@@ -94,8 +94,7 @@ function frameOf(body: unknown): string {
 }
 
 /** Where there is no close code, a last frame tells why (SPEC C4). */
-const goodbye = (reason: CloseReason) =>
-  JSON.stringify({ type: 'goodbye', reason, withinMs: 0 } satisfies ControlFrame)
+const lastFrame = (reason: CloseReason) => JSON.stringify({ type: 'close', reason } satisfies ControlFrame)
 
 function sseWire(reply: FastifyReply): Wire {
   reply.hijack()
@@ -109,7 +108,7 @@ function sseWire(reply: FastifyReply): Wire {
   })
   raw.flushHeaders()
   const end = (reason: CloseReason) => {
-    raw.end(`data: ${goodbye(reason)}\n\n`)
+    raw.end(`data: ${lastFrame(reason)}\n\n`)
   }
   return {
     send: (data) => {
@@ -141,7 +140,7 @@ class Mailbox {
     },
     queued: () => this.#bytes,
     close: (reason) => {
-      this.wire.send(goodbye(reason))
+      this.wire.send(lastFrame(reason))
       this.#end()
     },
     terminate: () => this.#end(),

@@ -58,8 +58,16 @@ export class Tail {
     return this.#catchUp(listener, follower)
   }
 
-  unfollow(listener: Listener): boolean {
-    return this.#followers.delete(listener)
+  /** Ends a follower and says how far it was; undefined if there was none. */
+  unfollow(listener: Listener): 'reading' | 'live' | undefined {
+    const state = this.#followers.get(listener)?.state
+    this.#followers.delete(listener)
+    return state
+  }
+
+  see(listener: Listener, sees: Visibility): void {
+    const follower = this.#followers.get(listener)
+    if (follower) follower.sees = sees
   }
 
   /** Entries in order, straight from the transaction that wrote them. */

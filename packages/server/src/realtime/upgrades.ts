@@ -13,6 +13,10 @@ export function routeUpgrades(
   doors: UpgradeDoor[],
   refusal = 'HTTP/1.1 404 Not Found',
 ): void {
+  // Clients offer `h2c` with ordinary requests, which HTTP lets us ignore; taken for an upgrade they would be refused.
+  Object.assign(server, {
+    shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
+  })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
     if (pathOf(request).startsWith('/socket.io/')) return

@@ -62,7 +62,7 @@ export interface ApiKey {
 }
 
 export interface Attachment {
-  conversation_id: string;
+  conversation_id: string | null;
   created_at: Generated<string>;
   has_thumbnail: Generated<boolean>;
   height: number | null;

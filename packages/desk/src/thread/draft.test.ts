@@ -1,0 +1,28 @@
+import { memoryStorage } from '@parley/client'
+import { expect, test } from 'vitest'
+import { draftShelf, emptyDraft } from './draft.ts'
+
+test('a draft outlives the page, for its writer and its conversation', () => {
+  const storage = memoryStorage()
+  const draft = { ...emptyDraft(), body: 'Hello M' }
+  draftShelf(storage, 'desk', 'ana').keep('c1', draft)
+  expect(draftShelf(storage, 'desk', 'ana').read('c1')).toEqual(draft)
+  expect(draftShelf(storage, 'desk', 'ana').read('c2').body).toBe('')
+  expect(draftShelf(storage, 'desk', 'sam').read('c1').body).toBe('')
+})
+
+test('an emptied draft leaves nothing behind, and a spoilt one is an empty one', () => {
+  const storage = memoryStorage()
+  const shelf = draftShelf(storage, 'desk', 'ana')
+  shelf.keep('c1', { ...emptyDraft(), body: 'x' })
+  shelf.keep('c1', emptyDraft())
+  expect(storage.keys('desk:')).toEqual([])
+  for (const spoilt of ['{', 'null', '{"body":1}', '[]']) {
+    storage.set('desk:draft:ana:c1', spoilt)
+    expect(shelf.read('c1').body).toBe('')
+  }
+})
+
+test('each draft is a message of its own', () => {
+  expect(emptyDraft().clientMessageId).not.toBe(emptyDraft().clientMessageId)
+})
