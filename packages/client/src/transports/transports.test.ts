@@ -207,7 +207,7 @@ for (const [name, transport] of Object.entries(transports)) {
       const { ends, frames } = open()
       await vi.waitFor(() => expect(frames).toHaveLength(1))
       if (name === 'websocket') far.peer?.end(4102)
-      else far.peer?.send(name === 'sse' ? { reason: 'revoked' } : { type: 'close', reason: 'revoked' })
+      else far.peer?.send({ type: 'close', reason: 'revoked' })
       await vi.waitFor(() => expect(ends.map((one) => one.reason)).toEqual(['revoked']))
       expect(frames).toHaveLength(1)
     })

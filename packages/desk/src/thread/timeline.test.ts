@@ -94,8 +94,8 @@ test('notices stand at their place in the log and part groups; pending messages 
     'maya:1',
     '(sam closed the conversation)',
     'maya:1',
-    '>ana:1',
     '(sam reopened the conversation)',
+    '>ana:1',
   ])
 })
 

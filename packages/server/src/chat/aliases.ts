@@ -19,7 +19,7 @@ export async function aliasesOf(
 ): Promise<Map<string, string>> {
   const wanted = [...new Set(ids)]
   // What a transaction names may still be undone: only what has been committed is remembered or shared.
-  if (db.isTransaction) return name(db, { workspaceId, scheme, kind }, wanted)
+  if (db.isTransaction) return nameAll(db, { workspaceId, scheme, kind }, wanted)
   return namesOf(db, { workspaceId, scheme, kind }).of(wanted)
 }
 
@@ -73,8 +73,8 @@ class Names {
   readonly #nameById = new Map<string, string>()
   readonly #idByName = new Map<string, string>()
   #waiting = new Set<string>()
-  #next: Promise<void> | undefined
-  #current: Promise<void> = Promise.resolve()
+  #next: Promise<Map<string, string>> | undefined
+  #current: Promise<unknown> = Promise.resolve()
 
   constructor(db: Db, space: Space) {
     this.#db = db
@@ -112,10 +112,22 @@ class Names {
     this.#idByName.delete(oldest[1])
   }
 
-  async #ask(ids: readonly string[]): Promise<Map<string, string>> {
+  #ask(ids: readonly string[]): Promise<Map<string, string>> {
     for (const id of ids) this.#waiting.add(id)
     this.#next ??= this.#askNext()
     return this.#next
+  }
+
+  async #askNext(): Promise<Map<string, string>> {
+    await this.#current
+    const ids = [...this.#waiting]
+    this.#waiting.clear()
+    const answer = nameAll(this.#db, this.#space, ids)
+    this.#next = undefined
+    this.#current = answer.catch(() => undefined)
+    const names = await answer
+    for (const [id, name] of names) this.remember(id, name)
+    return names
   }
 }
 
@@ -129,3 +141,47 @@ function namesOf(db: Db, space: Space): Names {
   all.set(key, names)
   return names
 }
+
+/** One statement, or two when somebody else on another node named the same thing at this moment. */
+async function nameAll(db: Db, space: Space, ids: readonly string[]): Promise<Map<string, string>> {
+  const names = new Map<string, string>()
+  for (const [id, name] of await lookUpOrMake(db, space, ids)) names.set(id, name)
+  const late = ids.filter((id) => !names.has(id))
+  if (late.length > 0) for (const [id, name] of await lookUpOrMake(db, space, late)) names.set(id, name)
+  return names
+}
+
+/** Numbers taken for things that somebody else names first are lost: names need not be dense. */
+async function lookUpOrMake(
+  db: Db,
+  { workspaceId, scheme, kind }: Space,
+  ids: readonly string[],
+): Promise<[id: string, name: string][]> {
+  if (ids.length === 0) return []
+  const names = scheme === 'decimal' ? ids.map(() => '') : ids.map(randomHex)
+  const name =
+    scheme === 'decimal'
+      ? sql`((select last from taken) - (select count(*) from missing) + missing.place)::text`
+      : sql`missing.name`
+  const { rows } = await sql<{ id: string; name: string }>`
+    with wanted as (
+      select * from unnest(${ids}::uuid[], ${names}::text[]) with ordinality as w (id, name, place)
+    ), known as (
+      select a.id, a.name from alias a
+      where a.workspace_id = ${workspaceId} and a.scheme = ${scheme} and a.kind = ${kind} and a.id = any (${ids}::uuid[])
+    ), missing as (
+      select id, name, row_number() over (order by place) as place from wanted where id not in (select id from known)
+    ), taken as (
+      insert into alias_counter as k (workspace_id, scheme, kind, last)
+      select ${workspaceId}, ${scheme}, ${kind}, count(*) from missing having count(*) > 0
+      on conflict (workspace_id, scheme, kind) do update set last = k.last + excluded.last returning last
+    ), made as (
+      insert into alias (workspace_id, scheme, kind, id, name)
+      select ${workspaceId}, ${scheme}, ${kind}, missing.id, ${name} from missing
+      on conflict (workspace_id, scheme, kind, id) do nothing returning id, name
+    )
+    select id, name from known union all select id, name from made`.execute(db)
+  return rows.map((row) => [row.id, row.name])
+}
+
+const randomHex = () => randomBytes(12).toString('hex')
