@@ -40,11 +40,15 @@ export function presenceName(state: Presence['state'] | undefined): string {
   }
 }
 
-/** FNV-1a over the whole id: ids made in the same moment begin alike. Steps of 15° keep neighbours apart. */
+/**
+ * FNV-1a over the whole id, for ids made in the same moment begin alike; then its high bits, which are mixed best. Steps
+ * of 15° keep neighbours apart.
+ */
 export function hueOf(id: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193)
-  return ((hash >>> 0) % 24) * 15
+  const mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 0
+  return Math.floor((mixed / 2 ** 32) * 24) * 15
 }
 
 /** The first letter a reader would say: an emoji or a letter with its accents is one. */

@@ -3,6 +3,7 @@ import { useDesk, useStore } from './at-desk.tsx'
 import { DetailsPane } from './details/details-pane.tsx'
 import { useShortcuts } from './shell/shortcuts.ts'
 import { ThreadPane } from './thread/thread-pane.tsx'
+import { Unreadable, whyUnreadable } from './thread/unreadable.tsx'
 
 /** One conversation: what was said, and who is speaking. */
 export function ConversationPage() {
@@ -20,6 +21,7 @@ export function ConversationPage() {
       else void navigate({ to: '/$view', params: { view } })
     },
   })
+  if (whyUnreadable(shown)) return <Unreadable store={store} shown={shown} view={view} />
   return (
     <>
       <ThreadPane key={conversationId} store={store} shown={shown} view={view} />

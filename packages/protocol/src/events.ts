@@ -89,6 +89,12 @@ export const LiveEvent = Type.Union([
     }),
     conversationId: Id,
     receipt: Receipt,
+    newlyRead: Type.Optional(
+      Type.Array(Type.Tuple([Seq, Seq]), {
+        description:
+          'Ranges [from, to] that this move read and that had not been read before. Missing when only the outcome is known.',
+      }),
+    ),
   }),
   Type.Object({
     type: Type.Literal('conversation.changed', {

@@ -17,10 +17,12 @@ begin
   perform 1 from conversation c
   where (c.workspace_id, c.id) in (select w, i from unnest(workspace_ids, conversation_ids) as k (w, i))
   order by c.workspace_id, c.id for no key update;
-  perform 1 from attachment a
-  where (a.workspace_id, a.id) in (
-    select w, f::uuid from unnest(workspace_ids, attachments) as k (w, files), jsonb_array_elements_text(k.files) f)
-  order by a.workspace_id, a.id for no key update;
+  if exists (select 1 from unnest(attachments) as files where files is not null) then
+    perform 1 from attachment a
+    where (a.workspace_id, a.id) in (
+      select w, f::uuid from unnest(workspace_ids, attachments) as k (w, files), jsonb_array_elements_text(k.files) f)
+    order by a.workspace_id, a.id for no key update;
+  end if;
 
   return query
   with given as (

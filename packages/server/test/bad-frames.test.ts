@@ -194,21 +194,6 @@ describe('frames of ours', () => {
     socket.close()
   })
 
-  test('[T4] [T11] of 300 commands at once each gets one reply; what is over the limit was not applied', async () => {
-    const socket = await world.ana.connect()
-    const replies = await Promise.all(Array.from({ length: 300 }, () => socket.command('unread.get')))
-    const refused = replies.filter(({ ok }) => !ok)
-    expect(new Set(replies.map(({ id }) => id)).size).toBe(300)
-    expect(socket.heard.filter(({ type }) => type === 'reply')).toHaveLength(300)
-    expect(refused.length).toBeGreaterThan(0)
-    expect(refused.length).toBeLessThanOrEqual(300 - limits.commandsInFlight)
-    for (const { error } of refused) {
-      expect(error).toMatchObject({ code: 'rate_limited', retry: true, notApplied: true })
-    }
-    expect(await socket.command('unread.get')).toMatchObject({ ok: true })
-    socket.close()
-  })
-
   test('[T9] [E6] somebody else’s connection id, and one that is none, are both `not_found`', async () => {
     const opened = await server.rest('POST', '/api/v1/realtime/poll', { body: JSON.parse(hello()) })
     const { connectionId } = opened.body
@@ -222,7 +207,7 @@ describe('frames of ours', () => {
     }
   })
 
-  test('[C3] [C4] over a poll, a frame that breaks the protocol ends the connection with a last goodbye', async () => {
+  test('[C3] [C4] over a poll, a frame that breaks the protocol ends the connection, and the last frame says why', async () => {
     const opened = await server.rest('POST', '/api/v1/realtime/poll', { body: JSON.parse(hello()) })
     const path = `/api/v1/realtime/poll/${opened.body.connectionId}`
     const { token } = world.ana
@@ -232,7 +217,7 @@ describe('frames of ours', () => {
       expect([answer.status, answer.body.error?.code]).toEqual([400, 'invalid_request'])
     }
     const broken = await server.rest('POST', path, { token, body: { frames: [{ type: 'hello' }] } })
-    expect(broken.body.frames).toMatchObject([{ type: 'goodbye', reason: 'protocol_error' }])
+    expect(broken.body.frames).toEqual([{ type: 'close', reason: 'protocol_error' }])
     expect((await server.rest('POST', path, { token, body: {} })).status).toBe(404)
   })
 
@@ -244,9 +229,29 @@ describe('frames of ours', () => {
     ] as const
     for (const [body, reason] of refusals) {
       const poll = await server.rest('POST', '/api/v1/realtime/poll', { body })
-      expect(poll.body.frames).toMatchObject([{ type: 'goodbye', reason }])
+      expect(poll.body.frames).toEqual([{ type: 'close', reason }])
       const stream = await server.rest('POST', '/api/v1/realtime/sse', { body })
-      expect(stream.body).toBe(`data: ${JSON.stringify({ type: 'goodbye', reason, withinMs: 0 })}\n\n`)
+      expect(stream.body).toBe(`data: ${JSON.stringify({ type: 'close', reason })}\n\n`)
     }
   })
+})
+
+test('[T4] [T11] of 300 commands at once each gets one reply; what is over the limit was not applied', async () => {
+  const { conversationId } = world
+  const socket = await world.ana.connect()
+  const send = (body: string) => socket.command('message.send', { conversationId, clientMessageId: body, body })
+  const bodies = Array.from({ length: 300 }, (_, i) => `one of many ${i}`)
+  const replies = await Promise.all(bodies.map(send))
+  expect(socket.heard.filter(({ type }) => type === 'reply')).toHaveLength(300)
+  const refused = replies.filter(({ ok }) => !ok)
+  expect(refused.length).toBeGreaterThan(0)
+  expect(refused.length).toBeLessThanOrEqual(300 - limits.commandsInFlight)
+  for (const { error } of refused) {
+    expect(error).toMatchObject({ code: 'rate_limited', retry: true, notApplied: true })
+  }
+  const { events } = await world.ana.call('log.list', { conversationId, after: 0, limit: 500 })
+  const stored = events.flatMap((event) => (event.type === 'message.created' ? event.message.body : []))
+  expect(stored.filter((body) => bodies.includes(body))).toEqual(bodies.filter((_, i) => replies[i]?.ok))
+  expect(await send('one more')).toMatchObject({ ok: true })
+  socket.close()
 })

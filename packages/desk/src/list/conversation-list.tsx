@@ -68,12 +68,7 @@ export function ConversationList(props: { list: ListStore; view: string; openId:
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: arrows move between the links inside.
     <div className="list-scroller" ref={scroller} onKeyDown={moveByArrows}>
-      <ul
-        aria-labelledby="list-title"
-        aria-keyshortcuts="J K"
-        title="J and K move, Enter opens"
-        style={{ blockSize: virtual.getTotalSize() }}
-      >
+      <ul aria-labelledby="list-title" aria-keyshortcuts="J K" style={{ blockSize: virtual.getTotalSize() }}>
         {items.map((item) => {
           const summary = rows[item.index]
           return summary ? (

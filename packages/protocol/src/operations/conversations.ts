@@ -255,7 +255,7 @@ export const conversations = {
     params: { messageId: S.Id },
     body: { body: Type.String({ minLength: 1 }) },
     result: E.Message,
-    errors: ['not_found', 'wrong_state'],
+    errors: ['not_found', 'wrong_state', 'conversation_archived', 'grant_required'],
   }),
   'message.retract': operation({
     method: 'DELETE',
@@ -275,7 +275,7 @@ export const conversations = {
     summary: 'Add my reaction. Twice is once.',
     params: { messageId: S.Id, emoji: Type.String({ minLength: 1, maxLength: limits.emojiLength }) },
     result: E.Message,
-    errors: ['not_found'],
+    errors: ['not_found', 'grant_required'],
   }),
   'message.unreact': operation({
     method: 'DELETE',

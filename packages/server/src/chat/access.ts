@@ -59,6 +59,18 @@ export async function requireStaff(db: Db, actor: Actor, conversationId: string)
   return standing
 }
 
+/** Whether there is such a conversation at all, for doors that have to tell "not yours" from "not there". */
+export async function isConversation(db: Db, workspaceId: string, conversationId: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('conversation')
+    .select('id')
+    .where('workspace_id', '=', workspaceId)
+    .where('id', '=', conversationId)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+  return found !== undefined
+}
+
 /** Admins everywhere; the rest of the team in their inboxes and wherever they were brought in as agents. */
 function worksIn(actor: Actor, inboxId: string | null, participant: ParticipantRow | null): boolean {
   if (!isStaff(actor)) return false

@@ -14,28 +14,32 @@ import { type AttachmentRow, blobOf, thumbnailOf } from './attachments/row.ts'
 import { type Look, look } from './attachments/thumbnail.ts'
 import { type Chat, change } from './chat.ts'
 import { Failure, notFound } from './failure.ts'
+import { requireGrant } from './grants.ts'
 
 export { linked, linkedMessage, prepareLinks } from './attachments/links.ts'
 export type { AttachmentRow } from './attachments/row.ts'
 export { type SweptBlobs, sweepAttachments } from './attachments/sweep.ts'
 
-type Upload = { conversationId: string; name: string; bytes: Readable }
+/** Without a conversation, the message that names the file decides where it goes. `limit` may be less than ours. */
+type Upload = { conversationId: string | null; name: string; bytes: Readable; limit?: number }
 
 /**
- * Takes a file into a conversation, to be named in a message. Acknowledged, its bytes are synced and in place and its
- * row is committed (promise G16). Bytes come first: dying in between leaves bytes that nobody can ask for, and the
+ * Takes a file in, to be named in a message. Acknowledged, its bytes are synced and in place and its row is
+ * committed (promise G16). Bytes come first: dying in between leaves bytes that nobody can ask for, and the
  * sweep removes them. The original is kept byte for byte; what pages show is a thumbnail that we made.
  */
 export async function uploadAttachment(chat: Chat, actor: Actor, upload: Upload): Promise<Attachment> {
-  const { bytes, conversationId } = upload
+  const { bytes, conversationId, limit = chat.config.uploadBytes } = upload
   const id = randomUUIDv7()
   try {
-    requireMayAttach(await standingOf(chat.db, actor, conversationId))
-    await requireGrant(chat.db, actor, conversationId)
+    if (conversationId !== null) {
+      requireMayAttach(await standingOf(chat.db, actor, conversationId))
+      await requireGrant(chat.db, actor, conversationId, 'attach')
+    }
     await prepareLinks(chat)
     const name = cleanFileName(upload.name)
     if (namesExecutable(name)) throw new Failure('file_type_refused', { name })
-    const file = await keep(chat, id, bytes)
+    const file = await keep(chat, id, bytes, Math.min(limit, chat.config.uploadBytes))
     const row = await commit(chat, actor, { id, conversation_id: conversationId, name, ...file })
     return linked(chat, attachmentView(row), actor)
   } catch (error) {
@@ -50,34 +54,10 @@ function requireMayAttach({ conversation }: Standing): void {
   if (conversation.status === 'archived') throw new Failure('conversation_archived')
 }
 
-/** Where people may write only by a grant, a file needs one that says so. */
-async function requireGrant(db: Db, actor: Actor, conversationId: string): Promise<void> {
-  const lacking = await db
-    .selectFrom('conversation as c')
-    .select('c.id')
-    .where('c.workspace_id', '=', actor.workspaceId)
-    .where('c.id', '=', conversationId)
-    .where('c.grant_required', '=', true)
-    .where(
-      sql<boolean>`not exists (
-        select 1 from access_grant a
-        join participant o on o.workspace_id = c.workspace_id and o.conversation_id = c.id
-          and o.person_id <> ${actor.userId} and o.left_at is null
-        where a.workspace_id = c.workspace_id
-          and a.person_a = least(${actor.userId}::uuid, o.person_id)
-          and a.person_b = greatest(${actor.userId}::uuid, o.person_id)
-          and a.ended_at is null and 'attach' = any (a.scopes)
-          and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
-      )`,
-    )
-    .executeTakeFirst()
-  if (lacking) throw new Failure('grant_required')
-}
-
 type Kept = Pick<AttachmentRow, 'size' | 'sha256' | 'mime_type' | 'width' | 'height' | 'has_thumbnail'>
 
-async function keep(chat: Chat, id: string, bytes: Readable): Promise<Kept> {
-  const incoming = await receive(bytes, chat.config.uploadBytes)
+async function keep(chat: Chat, id: string, bytes: Readable, limit: number): Promise<Kept> {
+  const incoming = await receive(bytes, limit)
   await chat.blobs.put(blobOf(id), incoming.bytes)
   const { size, sha256, mimeType } = incoming.facts()
   const seen = await look(chat.blobs, blobOf(id), mimeType)
@@ -99,7 +79,7 @@ function commit(chat: Chat, actor: Actor, row: NewRow): Promise<AttachmentRow> {
   return change(chat, async ({ db }) => {
     const uploader = await readerOf(db, actor.workspaceId, actor.userId)
     if (!uploader) throw new Failure('unauthenticated')
-    requireMayAttach(await standingOf(db, uploader, row.conversation_id))
+    if (row.conversation_id !== null) requireMayAttach(await standingOf(db, uploader, row.conversation_id))
     return db
       .insertInto('attachment')
       .values({ workspace_id: actor.workspaceId, uploader_id: actor.userId, ...row })
@@ -187,6 +167,35 @@ export async function openAttachment(
 }
 
 /**
+ * The bytes of a file for whoever asks, at a door where its unguessable name is the only key. It still goes with its
+ * message when that is retracted, and with the conversation, and notes keep theirs.
+ */
+export async function openByName(
+  chat: Chat,
+  workspaceId: string,
+  attachmentId: string,
+): Promise<OpenedAttachment> {
+  const row = await chat.db
+    .selectFrom('attachment as a')
+    .leftJoin('message as m', (join) =>
+      join.onRef('m.workspace_id', '=', 'a.workspace_id').onRef('m.id', '=', 'a.message_id'),
+    )
+    .leftJoin('conversation as c', (join) =>
+      join.onRef('c.workspace_id', '=', 'a.workspace_id').onRef('c.id', '=', 'a.conversation_id'),
+    )
+    .selectAll('a')
+    .where('a.workspace_id', '=', workspaceId)
+    .where('a.id', '=', attachmentId)
+    .where('m.retracted_at', 'is', null)
+    .where('c.deleted_at', 'is', null)
+    .where(sql<boolean>`coalesce(m.visibility, 'everyone') = 'everyone'`)
+    .executeTakeFirstOrThrow(notFound)
+  const blob = await chat.blobs.get(blobOf(row.id))
+  if (!blob) throw notFound()
+  return { ...blob, mimeType: row.mime_type, name: row.name, disposition: 'attachment' }
+}
+
+/**
  * A file is seen by whoever sees its message, and until it is sent by its uploader alone. It goes with the message
  * when that is retracted, and with the conversation.
  */
@@ -202,6 +211,10 @@ async function findVisible(db: Db, actor: Actor, attachmentId: string): Promise<
     .where('a.id', '=', attachmentId)
     .executeTakeFirst()
   if (!row) throw notFound()
+  if (row.conversation_id === null) {
+    if (row.uploader_id !== actor.userId) throw notFound()
+    return row
+  }
   const { sees } = await standingOf(db, actor, row.conversation_id)
   const shown = row.message_id
     ? !row.retracted_at &&

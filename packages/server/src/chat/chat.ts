@@ -36,6 +36,7 @@ export type Announcement =
       conversationId: string
       inboxId: string | null
       receipt: Receipt
+      newlyRead?: [number, number][]
     }
   /** Sessions, roles, memberships or grants of these people changed: look again at what they may do. */
   | { type: 'access'; workspaceId: string; userIds: string[] }

@@ -14,7 +14,7 @@ import { type PersonRow, viewUser } from './user-view.ts'
 /** Makes a contact, or finds the one with this external id, as it is. */
 export async function createContact(
   chat: Chat,
-  actor: Actor,
+  actor: Pick<Actor, 'workspaceId'>,
   { name, email, externalId, metadata }: InputOf<'contact.create'>,
 ): Promise<User> {
   const written = metadata && metadataText(metadata)
@@ -42,7 +42,11 @@ export async function createContact(
 }
 
 /** The id may be that of somebody of the team, who is no contact. */
-async function findHolder(db: Db, actor: Actor, externalId: string): Promise<PersonRow | undefined> {
+async function findHolder(
+  db: Db,
+  actor: Pick<Actor, 'workspaceId'>,
+  externalId: string,
+): Promise<PersonRow | undefined> {
   const holder = await db
     .selectFrom('person')
     .selectAll()

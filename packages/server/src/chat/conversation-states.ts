@@ -6,7 +6,7 @@ import type { Actor } from './actor.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { Failure, notFound } from './failure.ts'
 import { record } from './log.ts'
-import { admit } from './participants.ts'
+import { admit, expel, membersOf } from './participants.ts'
 import { getConversation } from './summaries.ts'
 
 /** Gives a conversation to somebody of the team who can work in it, or to nobody. */
@@ -51,6 +51,31 @@ export async function closeConversation(
     await setStatus(change, actor, standing, 'closed')
   })
   return getConversation(chat, actor, { conversationId })
+}
+
+/**
+ * Ends somebody's part in a conversation: a direct one ends for both, another when nobody else of the team remains in
+ * it; else only the actor leaves. For the team. A conversation that has ended is not there any more.
+ */
+export async function concludeConversation(
+  chat: Chat,
+  actor: Actor,
+  { conversationId }: { conversationId: string },
+): Promise<'left' | 'closed'> {
+  return change(chat, async (change) => {
+    const standing = await requireStaff(change.db, actor, conversationId)
+    const { kind, status } = standing.conversation
+    if (status === 'closed' || status === 'archived') throw notFound()
+    const members =
+      (await membersOf(change.db, actor.workspaceId, [conversationId])).get(conversationId) ?? []
+    const colleagues = members.filter(({ userId, role }) => role === 'agent' && userId !== actor.userId)
+    if (kind !== 'direct' && standing.participant && colleagues.length > 0) {
+      await expel(change, actor, conversationId, actor.userId)
+      return 'left'
+    }
+    await setStatus(change, actor, standing, 'closed')
+    return 'closed'
+  })
 }
 
 /** Opens a closed, snoozed or archived conversation again, with its assignee if it had one. */

@@ -82,6 +82,35 @@ async function lockByReference(db: Db, workspaceId: string, reference: string | 
     .executeTakeFirst()
 }
 
+/** Where people may write only by a grant, whatever they add or change needs one that says so. */
+export async function requireGrant(
+  db: Db,
+  actor: Actor,
+  conversationId: string,
+  scope: 'write' | 'attach',
+): Promise<void> {
+  const lacking = await db
+    .selectFrom('conversation as c')
+    .select('c.id')
+    .where('c.workspace_id', '=', actor.workspaceId)
+    .where('c.id', '=', conversationId)
+    .where('c.grant_required', '=', true)
+    .where(
+      sql<boolean>`not exists (
+        select 1 from access_grant a
+        join participant o on o.workspace_id = c.workspace_id and o.conversation_id = c.id
+          and o.person_id <> ${actor.userId} and o.left_at is null
+        where a.workspace_id = c.workspace_id
+          and a.person_a = least(${actor.userId}::uuid, o.person_id)
+          and a.person_b = greatest(${actor.userId}::uuid, o.person_id)
+          and a.ended_at is null and ${scope} = any (a.scopes)
+          and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
+      )`,
+    )
+    .executeTakeFirst()
+  if (lacking) throw new Failure('grant_required')
+}
+
 /** Grants that are not over: mine, or for admins those of one person. */
 export async function listGrants(
   chat: Chat,

@@ -36,6 +36,37 @@ export async function listMessages(
   }
 }
 
+/**
+ * A page by number, ascending: page 1 holds the newest. For doors that count pages; notes are not among them. Messages
+ * carry their ordinal, which is never above their seq and never behind it by more than there are other entries: so the
+ * page is a short range of the log, however deep it lies.
+ */
+export async function pageOfMessages(
+  chat: Chat,
+  actor: Actor,
+  { conversationId, page, limit }: { conversationId: string; page: number; limit: number },
+): Promise<{ messages: Message[]; total: number; standing: Standing }> {
+  const standing = await standingOf(chat.db, actor, conversationId)
+  const { message_count: total, last_seq: lastSeq } = standing.conversation
+  const to = total - (page - 1) * limit
+  if (to <= 0) return { messages: [], total, standing }
+  const from = Math.max(0, to - limit)
+  const rows = await chat.db
+    .selectFrom('message')
+    .selectAll()
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('conversation_id', '=', conversationId)
+    .where('visibility', '=', 'everyone')
+    .where('kind', '<>', 'system')
+    .where('seq', '>', from)
+    .where('seq', '<=', to + (lastSeq - total))
+    .where('ordinal', '>', from)
+    .where('ordinal', '<=', to)
+    .orderBy('seq')
+    .execute()
+  return { messages: await viewMessages(chat.db, rows), total, standing }
+}
+
 /** One message, for somebody who may see it. */
 export async function getMessage(
   chat: Chat,

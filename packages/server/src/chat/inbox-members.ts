@@ -3,9 +3,10 @@ import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import { type Actor, isStaff } from './actor.ts'
 import { audit } from './audit.ts'
-import { type Chat, change } from './chat.ts'
+import { type Change, type Chat, change } from './chat.ts'
 import { notFound } from './failure.ts'
 import { requireInbox, requireOwnInbox } from './inboxes.ts'
+import type { PersonRow } from './user-view.ts'
 
 /** Who works in an inbox. */
 export async function listInboxMembers(
@@ -45,6 +46,22 @@ export async function putInboxMember(
     if (!member) throw notFound()
     return member
   })
+}
+
+/** Lets somebody work in an inbox from the moment their account is made, in the same transaction. */
+export async function joinInbox(
+  { db, announce }: Change,
+  person: Pick<PersonRow, 'workspace_id' | 'id' | 'role'>,
+  inboxId: string,
+): Promise<void> {
+  await requireInbox(db, person.workspace_id, inboxId)
+  if (!isStaff(person)) return
+  await db
+    .insertInto('inbox_member')
+    .values({ workspace_id: person.workspace_id, inbox_id: inboxId, person_id: person.id })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+  announce({ type: 'access', workspaceId: person.workspace_id, userIds: [person.id] })
 }
 
 /** Ends somebody's work in an inbox. */

@@ -11,22 +11,44 @@ export type InboxRow = Selectable<Tables['inbox']>
 
 /** Makes an inbox with a widget key of its own. The key stands on public pages: it names the inbox, and opens nothing. */
 export async function createInbox(chat: Chat, actor: Actor, input: InputOf<'inbox.create'>): Promise<Inbox> {
-  return change(chat, async ({ db }) => {
-    const row = await db
-      .insertInto('inbox')
-      .values({
-        workspace_id: actor.workspaceId,
-        id: randomUUIDv7(),
-        widget_key: randomBytes(16).toString('base64url'),
-        ...columnsOf(input),
-        name: input.name,
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow()
-    const inbox = viewInbox(row)
-    await audit(db, actor, { action: 'inbox.create', targetType: 'inbox', targetId: row.id, after: inbox })
-    return inbox
-  })
+  return change(chat, ({ db }) => writeInbox(db, actor, input))
+}
+
+export async function writeInbox(
+  db: Db,
+  actor: { workspaceId: string; userId: string | null; address: string | null },
+  input: InputOf<'inbox.create'>,
+): Promise<Inbox> {
+  const row = await db
+    .insertInto('inbox')
+    .values({
+      workspace_id: actor.workspaceId,
+      id: randomUUIDv7(),
+      widget_key: randomBytes(16).toString('base64url'),
+      ...columnsOf(input),
+      name: input.name,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  const inbox = viewInbox(row)
+  await audit(db, actor, { action: 'inbox.create', targetType: 'inbox', targetId: row.id, after: inbox })
+  return inbox
+}
+
+/** Inboxes of one kind, for whoever chooses where to turn; a kind is public when its door says so. */
+export async function inboxesOfKind(
+  db: Db,
+  workspaceId: string,
+  kind: string,
+): Promise<Pick<InboxRow, 'id' | 'name'>[]> {
+  return db
+    .selectFrom('inbox')
+    .select(['id', 'name'])
+    .where('workspace_id', '=', workspaceId)
+    .where('kind', '=', kind)
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute()
 }
 
 /** Changes an inbox. Where a signed identity becomes necessary, visitors without one are out at once. */

@@ -4,6 +4,7 @@ import type { Db } from '../store/store.ts'
 import type { Actor } from './actor.ts'
 import { type Chat, change } from './chat.ts'
 import { Failure, invalid, notFound } from './failure.ts'
+import { requireGrant } from './grants.ts'
 import { findMessage } from './history.ts'
 import { record } from './log.ts'
 import { type MessageRow, viewMessage } from './message-view.ts'
@@ -22,6 +23,7 @@ export async function editMessage(
     if (row.retracted_at || row.kind === 'system') throw new Failure('wrong_state')
     if (standing.conversation.status === 'archived') throw new Failure('conversation_archived')
     if (row.body === body) return viewMessage(change.db, row)
+    if (row.visibility === 'everyone') await requireGrant(change.db, actor, row.conversation_id, 'write')
     await keepRevision(change.db, row, actor)
     const { at } = await record(
       change,
@@ -69,6 +71,9 @@ export async function setReaction(
   return change(chat, async (change) => {
     const { row } = await findMessage(change.db, actor, messageId, { lock: true })
     if (row.retracted_at) throw notFound()
+    if (!removed && row.visibility === 'everyone') {
+      await requireGrant(change.db, actor, row.conversation_id, 'write')
+    }
     const key = {
       workspace_id: row.workspace_id,
       conversation_id: row.conversation_id,

@@ -124,7 +124,13 @@ export async function admit(
   return participant
 }
 
-async function expel(change: Change, actor: Actor, conversationId: string, userId: string): Promise<boolean> {
+/** Makes a participant leave and logs it; false when they were none. */
+export async function expel(
+  change: Change,
+  actor: Actor,
+  conversationId: string,
+  userId: string,
+): Promise<boolean> {
   const gone = await change.db
     .updateTable('participant')
     .set({ left_at: sql`now()`, changed_xid: sql`pg_current_xact_id()` })
@@ -151,6 +157,30 @@ async function unassign(change: Change, actor: Actor, conversationId: string): P
     change,
     { workspaceId: actor.workspaceId, id: conversationId },
     { type: 'conversation.updated', actorId: actor.userId, changes: { assigneeId: null, status: 'open' } },
+  )
+}
+
+/** Who is in each of these conversations now, in the order they came. The caller has checked that they may be seen. */
+export async function membersOf(
+  db: Db,
+  workspaceId: string,
+  conversationIds: readonly string[],
+): Promise<Map<string, { userId: string; role: ParticipantRole }[]>> {
+  const rows = await db
+    .selectFrom('participant')
+    .select(['conversation_id', 'person_id', 'role'])
+    .where('workspace_id', '=', workspaceId)
+    .where(sql<boolean>`conversation_id = any (${conversationIds}::uuid[])`)
+    .where('left_at', 'is', null)
+    .orderBy('joined_at')
+    .orderBy('person_id')
+    .execute()
+  const members = rows.map((row) => ({ ...row, userId: row.person_id }))
+  return new Map(
+    [...Map.groupBy(members, (member) => member.conversation_id)].map(([id, ofOne]) => [
+      id,
+      ofOne.map(({ userId, role }) => ({ userId, role })),
+    ]),
   )
 }
 

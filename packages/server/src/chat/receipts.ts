@@ -5,6 +5,7 @@ import { type Standing, standingOf } from './access.ts'
 import type { Actor } from './actor.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { notFound } from './failure.ts'
+import { without } from './ranges.ts'
 import { getConversation, receiptOf } from './summaries.ts'
 
 /** Moves the actor's own marks forward. Marks only grow, whatever order requests arrive in (promise G7). */
@@ -43,6 +44,56 @@ export async function markMessagesRead(
     const messages = found.filter((row) => row.sender_id !== actor.userId).map((row) => row.seq)
     return move(change, actor, standing, { delivered: 0, read: 0, messages })
   })
+}
+
+/** Marks messages read wherever they are, in any order. One that the actor may not see refuses them all. */
+export async function markRead(chat: Chat, actor: Actor, messageIds: readonly string[]): Promise<void> {
+  const wanted = [...new Set(messageIds)]
+  if (wanted.length === 0) return
+  await change(chat, async (change) => {
+    const found = await change.db
+      .selectFrom('message')
+      .select(['conversation_id', 'seq', 'sender_id', 'visibility'])
+      .where('workspace_id', '=', actor.workspaceId)
+      .where(sql<boolean>`id = any (${wanted}::uuid[])`)
+      .orderBy('conversation_id')
+      .execute()
+    if (found.length !== wanted.length) throw notFound()
+    for (const [conversationId, rows] of Map.groupBy(found, (row) => row.conversation_id)) {
+      const standing = await standingOf(change.db, actor, conversationId)
+      if (standing.sees === 'everyone' && rows.some((row) => row.visibility === 'agents')) throw notFound()
+      const messages = rows.filter((row) => row.sender_id !== actor.userId).map((row) => row.seq)
+      await move(change, actor, standing, { delivered: 0, read: 0, messages })
+    }
+  })
+}
+
+/** Somebody's mark passed (from, to] at this time. */
+export type Move = { userId: string; kind: 'delivered' | 'read'; from: number; to: number; at: string }
+
+/** Every move of a mark that touched these positions, earliest first. The caller has checked who wants to know. */
+export async function movesOf(
+  db: Db,
+  workspaceId: string,
+  conversationId: string,
+  range: { from: number; to: number },
+): Promise<Move[]> {
+  const rows = await db
+    .selectFrom('receipt_range')
+    .select(['person_id', 'kind', 'from_seq', 'to_seq', 'at'])
+    .where('workspace_id', '=', workspaceId)
+    .where('conversation_id', '=', conversationId)
+    .where('from_seq', '<', range.to)
+    .where('to_seq', '>=', range.from)
+    .orderBy('at')
+    .execute()
+  return rows.map((row) => ({
+    userId: row.person_id,
+    kind: row.kind,
+    from: row.from_seq,
+    to: row.to_seq,
+    at: row.at,
+  }))
 }
 
 /** Marks everything read, at one cost whatever the number. `count` is how many were unread before. */
@@ -135,9 +186,14 @@ async function move(
   { conversation, sees }: Standing,
   to: { delivered: number; read: number; messages: number[] },
 ): Promise<Receipt> {
-  const { rows } = await sql<{ moved: boolean }>`select move_receipt(
+  // The statement sees the marks as they were before the function moves them.
+  const { rows } = await sql<{ moved: boolean; before: Receipt | null }>`select move_receipt(
     ${actor.workspaceId}, ${conversation.id}, ${actor.userId}, ${to.delivered}, ${to.read},
-    ${to.messages}::int[], ${sees === 'agents'}) as moved`.execute(change.db)
+    ${to.messages}::int[], ${sees === 'agents'}) as moved,
+    (select ${receiptOf('r', 'r')} from receipt r where r.workspace_id = ${actor.workspaceId}
+      and r.conversation_id = ${conversation.id} and r.person_id = ${actor.userId}) as before`.execute(
+    change.db,
+  )
   const now = await receipt(change.db, actor, conversation.id)
   if (rows[0]?.moved) {
     change.announce({
@@ -146,9 +202,17 @@ async function move(
       conversationId: conversation.id,
       inboxId: conversation.inbox_id,
       receipt: now,
+      newlyRead: newlyRead(rows[0].before, now),
     })
   }
   return now
+}
+
+/** What a move read that this person had not read before. */
+function newlyRead(before: Receipt | null, now: Receipt): [number, number][] {
+  const { read, readBeyond } = before ?? { read: 0, readBeyond: [] }
+  const passed = [[read + 1, now.read] as const, ...now.readBeyond].filter(([from, to]) => from <= to)
+  return without(passed, readBeyond).map(([from, to]) => [from, to])
 }
 
 async function receipt(db: Db, actor: Actor, conversationId: string): Promise<Receipt> {

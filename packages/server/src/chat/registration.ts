@@ -1,11 +1,12 @@
 import { randomUUIDv7 } from 'node:crypto'
-import type { InputOf, Session } from '@parley/protocol'
+import type { Inbox, InputOf, Session } from '@parley/protocol'
 import type { Db } from '../store/store.ts'
 import { hasRank, isStaff } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { refusingDuplicates } from './conflicts.ts'
 import { Failure } from './failure.ts'
+import { writeInbox } from './inboxes.ts'
 import { acceptInvitation, findInvitation, type InvitationRow } from './invitations.ts'
 import { metadataText } from './metadata.ts'
 import { hashPassword } from './passwords.ts'
@@ -61,6 +62,7 @@ export async function registerPerson<T>(
 ): Promise<T> {
   const workspace = await workspaceById(chat.db, asked.workspaceId)
   const { invitation, ...admission } = await admit(chat, caller, workspace, asked)
+  await refuseTaken(chat.db, asked)
   const passwordHash = await hashPassword(asked.password)
   return refusingDuplicates(() =>
     change(chat, async (change) => {
@@ -70,6 +72,40 @@ export async function registerPerson<T>(
       return finish(change, person)
     }),
   )
+}
+
+/**
+ * Makes an inbox for somebody who signs a business up, and is nobody yet. As privileged as becoming an admin, and
+ * without the waiting: there is no account that an admin could decide about.
+ */
+export async function registerInbox(
+  chat: Chat,
+  caller: Caller,
+  asked: { workspaceId: string; name: string; kind: string; registrationSecret?: string },
+): Promise<Inbox> {
+  const workspace = await workspaceById(chat.db, asked.workspaceId)
+  const { highest, isBad } = await readProofs(chat, caller, asked)
+  const decision = decideRegistration(
+    registrationMode(chat, workspace),
+    'admin',
+    isBad ? 'bad' : highest ? 'valid' : 'none',
+  )
+  if (decision !== 'allow') throw new Failure('registration_refused')
+  return change(chat, ({ db }) =>
+    writeInbox(db, { workspaceId: asked.workspaceId, userId: null, address: caller.address }, asked),
+  )
+}
+
+/** Said before the costly part; the indexes have the last word when two come at once. */
+async function refuseTaken(db: Db, { workspaceId, username }: Registration): Promise<void> {
+  if (username === undefined) return
+  const holder = await db
+    .selectFrom('person')
+    .select('id')
+    .where('workspace_id', '=', workspaceId)
+    .where('username', '=', username)
+    .executeTakeFirst()
+  if (holder) throw new Failure('already_exists', { field: 'username' })
 }
 
 type Admission = {
@@ -103,7 +139,11 @@ type Proofs = {
 }
 
 /** What was brought along. Of an invitation and the secret together, both must be right; the higher one counts. */
-async function readProofs(chat: Chat, caller: Caller, asked: Registration): Promise<Proofs> {
+async function readProofs(
+  chat: Chat,
+  caller: Caller,
+  asked: Pick<Registration, 'workspaceId' | 'email' | 'invitation' | 'registrationSecret'>,
+): Promise<Proofs> {
   const secret = caller.registrationSecret ?? asked.registrationSecret
   const known = chat.config.registrationSecret
   const isSecretRight =

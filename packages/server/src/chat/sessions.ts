@@ -117,22 +117,9 @@ export async function beginSession(
 
 const refreshExpiry = sql<string>`now() + interval '30 days'`
 
-async function issueTokens(
-  chat: Chat,
-  db: Db,
-  person: Pick<PersonRow, 'workspace_id' | 'id' | 'session_version'>,
-  sessionId: string,
-): Promise<Tokens> {
+async function issueTokens(chat: Chat, db: Db, person: Holder, sessionId: string): Promise<Tokens> {
   const refreshToken = makeRefreshToken(person.workspace_id)
-  await db
-    .insertInto('refresh_token')
-    .values({
-      workspace_id: person.workspace_id,
-      token_hash: hashToken(refreshToken),
-      session_id: sessionId,
-      expires_at: refreshExpiry,
-    })
-    .execute()
+  await keepRefreshToken(db, { workspaceId: person.workspace_id, sessionId }, refreshToken)
   const { accessToken, expiresAt } = await signAccessToken(chat, db, {
     workspaceId: person.workspace_id,
     userId: person.id,
@@ -153,16 +140,47 @@ export async function refreshSession(
 ): Promise<Tokens> {
   const workspaceId = workspaceOf(refreshToken)
   if (!workspaceId) throw new Failure('unauthenticated')
-  const outcome = await change(chat, async (change) => {
+  return exchangeRefreshToken(chat, workspaceId, refreshToken, (db, person, sessionId) =>
+    issueTokens(chat, db, person, sessionId),
+  )
+}
+
+type Holder = Pick<PersonRow, 'workspace_id' | 'id' | 'session_version'>
+
+/** The rule of `refreshSession`, for a door whose tokens look different: `issue` writes the new ones in the same transaction. */
+export async function exchangeRefreshToken<T extends object>(
+  chat: Chat,
+  workspaceId: string,
+  refreshToken: string,
+  issue: (db: Db, person: Holder, sessionId: string) => Promise<T>,
+): Promise<T> {
+  const outcome = await change(chat, async (change): Promise<T | 'reused' | 'unknown'> => {
     const token = { workspaceId, hash: hashToken(refreshToken) }
     const sessionId = await spend(change.db, token)
     if (!sessionId) return (await endReused(change, token)) ? 'reused' : 'unknown'
     const person = await prolong(change.db, workspaceId, sessionId)
-    return person ? issueTokens(chat, change.db, person, sessionId) : 'unknown'
+    return person ? issue(change.db, person, sessionId) : 'unknown'
   })
   if (outcome === 'reused') throw new Failure('refresh_reused')
   if (outcome === 'unknown') throw new Failure('unauthenticated')
   return outcome
+}
+
+/** Remembers a refresh token of a session, to be exchanged once. What is kept is only its hash. */
+export async function keepRefreshToken(
+  db: Db,
+  { workspaceId, sessionId }: Pick<AccessClaims, 'workspaceId' | 'sessionId'>,
+  refreshToken: string,
+): Promise<void> {
+  await db
+    .insertInto('refresh_token')
+    .values({
+      workspace_id: workspaceId,
+      token_hash: hashToken(refreshToken),
+      session_id: sessionId,
+      expires_at: refreshExpiry,
+    })
+    .execute()
 }
 
 /** The workspace stands in the token, so that it is found by the table's own key. */

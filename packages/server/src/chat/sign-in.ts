@@ -64,7 +64,7 @@ export async function checkCredentials(
 }
 
 /** A password that was changed while it was being checked opens nothing. */
-async function requireUnchanged(db: Db, person: PersonRow): Promise<void> {
+export async function requireUnchanged(db: Db, person: PersonRow): Promise<void> {
   await db
     .selectFrom('person')
     .select('id')

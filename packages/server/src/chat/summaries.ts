@@ -117,7 +117,7 @@ export async function countUnread(
 }
 
 /** The rule of `standingOf`, for sets: a conversation `c` that the actor may see. */
-function visibleTo(actor: Actor): RawBuilder<unknown> {
+export function visibleTo(actor: Actor): RawBuilder<unknown> {
   return sql`c.workspace_id = ${actor.workspaceId} and c.deleted_at is null and (${worksIn(actor)} or ${participates(actor)})`
 }
 

@@ -13,7 +13,7 @@ import Fastify, {
 import { Failure, invalid } from '../chat/failure.ts'
 import { requireOrigin } from '../chat/origins.ts'
 import { authenticate } from '../chat/sessions.ts'
-import { errorBody } from '../errors.ts'
+import { errorBody, faultOf } from '../errors.ts'
 import type { Parley } from '../parley.ts'
 import { callerOf } from '../realtime/caller.ts'
 import { streamRoutes } from '../realtime/streams.ts'
@@ -168,20 +168,9 @@ function failureOf(error: FastifyError | Failure): Failure {
     return new Failure('unsupported_media_type')
   // The client went away in the middle of its body; nobody reads the answer.
   if (error.message === 'aborted' && error.code === 'ECONNRESET') return unreadable()
-  if (isOutage(error)) return new Failure('unavailable', { retryAfter: 1 }, { cause: error })
-  if (error.statusCode && error.statusCode >= 400 && error.statusCode < 500) {
-    return unreadable()
-  }
-  return new Failure('internal', {}, { cause: error })
+  if (error.statusCode && error.statusCode >= 400 && error.statusCode < 500) return unreadable()
+  return faultOf(error)
 }
-
-/** The store went away: PostgreSQL's class 57 and 08, or no connection to it. */
-const isOutage = (error: Error & { code?: string }) =>
-  /^(57P|08)/.test(error.code ?? '') ||
-  ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE'].includes(error.code ?? '') ||
-  /Connection terminated|is not queryable|timeout exceeded when trying to connect|Query read timeout/.test(
-    error.message,
-  )
 
 const paths = operationNames.map((name) => {
   const { method, path } = operationOf(name)

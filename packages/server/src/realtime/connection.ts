@@ -17,7 +17,7 @@ import { requireOrigin } from '../chat/origins.ts'
 import { participatingIn } from '../chat/participants.ts'
 import { authenticate, type Caller } from '../chat/sessions.ts'
 import { changesSince, getConversation } from '../chat/summaries.ts'
-import { errorBody } from '../errors.ts'
+import { errorBody, faultOf } from '../errors.ts'
 import { isOperationName, performCommand } from '../operations.ts'
 import type { Parley, Peer } from '../parley.ts'
 import { readCommand, readFrame, refuseBadText } from '../validation.ts'
@@ -276,7 +276,7 @@ export class Connection implements Listener, Peer {
         (error: unknown) => {
           if (!(error instanceof Failure))
             this.#parley.log.error({ err: error, command: frame.type }, 'command failed')
-          this.#control({ type: 'reply', id: frame.id, ok: false, error: errorBody(error) })
+          this.#control({ type: 'reply', id: frame.id, ok: false, error: errorBody(faultOf(error)) })
         },
       )
       .finally(() => {

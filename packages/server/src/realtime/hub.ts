@@ -133,8 +133,13 @@ export class Hub {
   }
 
   #receipt(announcement: Extract<Announcement, { type: 'receipt' }>): void {
-    const { conversationId, receipt } = announcement
-    const frame = new Frame({ type: 'receipt.moved', conversationId, receipt })
+    const { conversationId, receipt, newlyRead } = announcement
+    const frame = new Frame({
+      type: 'receipt.moved',
+      conversationId,
+      receipt,
+      ...(newlyRead && { newlyRead }),
+    })
     const tail = this.#tails.get(conversationId)
     tail?.isNewMark(receipt.userId, receipt.delivered, receipt.read)
     tail?.tellFollowers(frame, () => true)

@@ -40,7 +40,7 @@ async function removeUnsent(chat: Chat): Promise<number> {
   }
 }
 
-/** Locks conversations as `append_messages` does, in its order, so that no message claims a file that is going. */
+/** Locks conversations and files as `append_messages` does, in its order, so that no message claims a file that is going. */
 function removeUnsentRows(chat: Chat) {
   return change(chat, async ({ db }) => {
     const old = await db
@@ -52,18 +52,19 @@ function removeUnsentRows(chat: Chat) {
       .limit(batch)
       .execute()
     if (old.length === 0) return []
-    const conversationIds = [...new Set(old.map((row) => row.conversation_id))]
+    const conversationIds = [...new Set(old.flatMap((row) => row.conversation_id ?? []))]
     await db
       .selectFrom('conversation')
       .select('id')
       .where('workspace_id', 'in', [...new Set(old.map((row) => row.workspace_id))])
-      .where('id', 'in', conversationIds)
+      .where(sql<boolean>`id = any (${conversationIds}::uuid[])`)
       .orderBy('workspace_id')
       .orderBy('id')
       .forNoKeyUpdate()
       .execute()
-    return db
-      .deleteFrom('attachment')
+    const unsent = await db
+      .selectFrom('attachment')
+      .select('id')
       .where('workspace_id', 'in', [...new Set(old.map((row) => row.workspace_id))])
       .where(
         'id',
@@ -71,6 +72,19 @@ function removeUnsentRows(chat: Chat) {
         old.map((row) => row.id),
       )
       .where('message_id', 'is', null)
+      .orderBy('workspace_id')
+      .orderBy('id')
+      .forNoKeyUpdate()
+      .execute()
+    if (unsent.length === 0) return []
+    return db
+      .deleteFrom('attachment')
+      .where('workspace_id', 'in', [...new Set(old.map((row) => row.workspace_id))])
+      .where(
+        'id',
+        'in',
+        unsent.map((row) => row.id),
+      )
       .returning(['id', 'has_thumbnail'])
       .execute()
   })
