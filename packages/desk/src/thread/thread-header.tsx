@@ -40,6 +40,7 @@ export function ThreadHeader({ shown, view }: { shown: ConversationView; view: s
   useShortcuts({ t: () => void (canTake && take()) })
 
   const state = face?.userId ? presence.get(face.userId)?.state : undefined
+  const subline = (!isOver && (conversation?.subject || (state && presenceName(state)))) || statusName(shown)
   return (
     <header className="pane-bar thread-bar">
       <Link
@@ -54,7 +55,7 @@ export function ThreadHeader({ shown, view }: { shown: ConversationView; view: s
       {face ? <Avatar id={face.id} name={face.name} presence={state} /> : null}
       <div className="thread-who">
         <h2>{face?.name ?? ' '}</h2>
-        <p>{conversation?.subject || (state && face?.userId ? presenceName(state) : statusName(shown))}</p>
+        <p>{subline}</p>
       </div>
       {conversation ? (
         <div className="thread-actions">

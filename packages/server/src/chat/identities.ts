@@ -26,6 +26,23 @@ export async function identify(
   return { ...actor, address }
 }
 
+/**
+ * Who that is now, for a connection that stays: as the store says, and gone when switched off. The token is not asked
+ * again, for it may have run out meanwhile; and of two that disagree each would follow itself, one after the other,
+ * without end.
+ */
+export async function identifyAgain(chat: Chat, { workspaceId, userId, ...actor }: Actor): Promise<Actor> {
+  const person = await chat.db
+    .selectFrom('person')
+    .selectAll()
+    .where('workspace_id', '=', workspaceId)
+    .where('id', '=', userId)
+    .where('deactivated_at', 'is', null)
+    .executeTakeFirst()
+  if (!person) throw new Failure('unauthenticated')
+  return { ...(await actorOf(chat.db, person, actor.visitorInboxId)), address: actor.address }
+}
+
 async function actorOf(db: Db, person: PersonRow, inboxId: string | null): Promise<Actor> {
   return {
     workspaceId: person.workspace_id,
