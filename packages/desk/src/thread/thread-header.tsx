@@ -54,7 +54,7 @@ export function ThreadHeader({ shown, view }: { shown: ConversationView; view: s
       </Link>
       {face ? <Avatar id={face.id} name={face.name} presence={state} /> : null}
       <div className="thread-who">
-        <h2>{face?.name ?? ' '}</h2>
+        <h2>{face?.name ?? 'Conversation'}</h2>
         <p>{subline}</p>
       </div>
       {conversation ? (

@@ -88,7 +88,7 @@ export function Thread({ store, shown }: { store: ConversationStore; shown: Conv
         <button
           type="button"
           className="button thread-newer"
-          onClick={() => scroller.current?.scrollTo({ top: 0, behavior: 'smooth' })}
+          onClick={() => scroller.current?.scrollTo({ top: 0 })}
         >
           <Icon name="down" /> {unseen} new
         </button>

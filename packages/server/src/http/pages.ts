@@ -29,12 +29,13 @@ export async function pageRoutes(app: FastifyInstance, parley: Parley): Promise<
     },
   })
   await app.register(fastifyStatic, {
-    root: root('desk/dist'),
-    prefix: '/desk/',
+    root: root('desk/dist/assets'),
+    prefix: '/desk/assets/',
     decorateReply: false,
-    wildcard: false,
-    index: false,
+    immutable: true,
+    maxAge: '365d',
   })
+  app.get('/desk/icon.svg', (_request, reply) => reply.sendFile('icon.svg', root('desk/dist')))
   const desk = () => readFile(join(root('desk/dist'), 'index.html'), 'utf8')
   for (const url of ['/desk', '/desk/*']) {
     app.get(url, async (_request, reply) =>
