@@ -26,6 +26,7 @@ async function* runBroadcast({ scale, store }: Bench): AsyncGenerator<Line> {
   await place.open(async (pool) => {
     await seedPeople(pool, { people: scale.listeners + 1 })
     await seedGroup(pool, { conversation: group, people: scale.listeners, firstPerson: 2 })
+    await pool.query('vacuum analyze')
   })
   await using relay = await Child.relay()
   await using server = await Child.server(place)

@@ -14,7 +14,10 @@ const name = 'idle_connection_memory'
 
 async function* runIdleMemory({ scale, store }: Bench): AsyncGenerator<Line> {
   await using place = await Place.make(store)
-  await place.open((pool) => seedPeople(pool, { people: scale.idleConnections + warmUps }))
+  await place.open(async (pool) => {
+    await seedPeople(pool, { people: scale.idleConnections + warmUps })
+    await pool.query('vacuum analyze')
+  })
   const people = Array.from({ length: scale.idleConnections }, (_, i) => i + 1)
   const readings = await inTurns(
     scale.rounds,

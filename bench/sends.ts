@@ -25,6 +25,7 @@ async function* runSends({ scale, store, wanted }: Bench): AsyncGenerator<Line> 
   await place.open(async (pool) => {
     await seedPeople(pool, { people: most * 2 + 1 })
     await seedPairs(pool, { first: 1, count: most, firstPerson: 2 })
+    await pool.query('vacuum analyze')
   })
   let acknowledged = 0
   {
@@ -49,7 +50,7 @@ async function* runSends({ scale, store, wanted }: Bench): AsyncGenerator<Line> 
   await place.open((pool) => verify(pool, acknowledged))
 }
 
-/** Half the time that the busiest closed loop takes for one turn: beyond it, the server waits for the load maker. */
+/** In a closed loop a turn of the load maker is as long as all its sockets have work for; beyond this it is starved. */
 const mostLagMs = 100
 
 /** One conversation under load: who writes in it, who reads it, and what both have heard. */
@@ -88,7 +89,8 @@ class Talk {
   get whatIsWrong(): string | undefined {
     const gone = this.#writer.failure ?? this.#reader.failure
     if (gone) return gone.message
-    if (this.copies > this.acks) return `${this.copies} copies of ${this.acks} messages`
+    // A copy may be faster than the acknowledgement of the same message, which is still in flight then.
+    if (this.isIdle && this.copies > this.acks) return `${this.copies} copies of ${this.acks} messages`
     return this.failure
   }
 

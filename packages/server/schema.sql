@@ -25,7 +25,7 @@ begin
       files, n
     )
   ),
-  judged as (
+  judged as materialized (
     select g.*, c.last_seq, c.message_count, c.note_count, c.inbox_id, p.role as sender_role,
       earlier.id as earlier_id, earlier.seq as earlier_seq, earlier.created_at as earlier_at,
       case
@@ -73,7 +73,14 @@ begin
     left join conversation c on c.workspace_id = g.w and c.id = g.c
     left join participant p on p.workspace_id = g.w and p.conversation_id = g.c and p.person_id = g.sender
     left join person s on s.workspace_id = g.w and s.id = g.sender
-    left join message earlier on earlier.workspace_id = g.w and earlier.send_key = g.send_key
+    -- A range of one key, in order: only the index of keys can answer that without sorting. A plain equation may be
+    -- answered by any index that begins with the workspace, and while the table has no statistics the planner takes
+    -- one and reads the whole workspace for every send (200 sends beside 33,000 messages: 3.8 s instead of 20 ms).
+    left join lateral (
+      select m.* from message m
+      where m.workspace_id = g.w and m.send_key between g.send_key and g.send_key
+      order by m.send_key limit 1
+    ) earlier on true
   ),
   numbered as (
     select j.*,

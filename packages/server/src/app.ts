@@ -109,7 +109,7 @@ export async function startServer(
       sweep.stop()
       await Promise.all(openMounts.map((mount) => mount.close()))
       presence.close()
-      await http.close()
+      await closeHttp(http)
       await fanout.close()
       await store.close()
     })()
@@ -144,15 +144,31 @@ async function drain({ chat, peers }: Parley): Promise<void> {
   for (const peer of peers) peer.close('restarting')
 }
 
+/** A connection whose last answer left before we began to close would stay open, idle, for as long as its client likes. */
+async function closeHttp(http: FastifyInstance): Promise<void> {
+  const idle = setInterval(() => http.server.closeIdleConnections(), 50)
+  const rest = setTimeout(() => http.server.closeAllConnections(), 3_000)
+  await http.close()
+  clearInterval(idle)
+  clearTimeout(rest)
+}
+
 const slices = 20
 
 /** Heartbeats in slices, so that ten thousand connections are not written to in one turn; and leftovers of uploads. */
 function startUpkeep({ chat, peers, sweep, log }: Parley): () => void {
+  const places = new WeakMap<Peer, number>()
   let slice = 0
+  let next = 0
   const beats = setInterval(() => {
     slice = (slice + 1) % slices
-    let place = 0
-    for (const peer of peers) if (place++ % slices === slice) peer.beat(sweep.cursor)
+    for (const peer of peers) {
+      peer.reap()
+      // A place that is kept means a beat in every round, whoever comes or goes.
+      const place = places.get(peer) ?? next++ % slices
+      places.set(peer, place)
+      if (place === slice) peer.beat(sweep.cursor)
+    }
   }, limits.heartbeatMs / slices)
   const leftovers = setInterval(() => {
     sweepAttachments(chat, 3_600_000).catch((error: unknown) =>

@@ -4,11 +4,17 @@ import type { Actor } from './chat/actor.ts'
 import type { Chat } from './chat/chat.ts'
 import { assignConversation, closeConversation } from './chat/conversation-states.ts'
 import { createConversation } from './chat/conversations.ts'
+import { createIdentityKey } from './chat/identity-keys.ts'
 import { sendMessage, writeNote } from './chat/messages.ts'
 import { hashPassword } from './chat/passwords.ts'
 
 /** How to sign in as the owner of the example workspace; the password is new at each start. */
-export type DemoSignIn = { email: string; password: string }
+export type DemoSignIn = {
+  email: string
+  password: string
+  /** Signs tokens (HS256) that say who somebody is, as another service would: `userId`, and `role` where it is ADMIN. */
+  identitySecret: string
+}
 
 const email = 'owner@demo.example'
 
@@ -32,7 +38,8 @@ export async function makeDemo(chat: Chat, workspaceId: string): Promise<DemoSig
       .where('workspace_id', '=', workspaceId)
       .where('id', '=', owner.id)
       .execute()
-    return { email, password }
+    const identitySecret = await trustedSecret(chat, ownerOf(workspaceId, owner.id))
+    return { email, password, identitySecret }
   }
   const first = await person(chat, workspaceId, 'owner', 'Demo owner', {
     email,
@@ -54,7 +61,37 @@ export async function makeDemo(chat: Chat, workspaceId: string): Promise<DemoSig
     )
     .execute()
   for (const story of stories) await tell(chat, workspaceId, story, { contact: null, agent, owner: first })
-  return { email, password }
+  return { email, password, identitySecret: await trustedSecret(chat, first) }
+}
+
+const ownerOf = (workspaceId: string, userId: string): Actor => ({
+  workspaceId,
+  userId,
+  name: 'Demo owner',
+  role: 'owner',
+  sessionId: null,
+  inboxIds: [],
+  visitorInboxId: null,
+  verified: true,
+  address: null,
+})
+
+/** Made once: doors that keep no accounts of their own can be tried with it, and tokens outlive a restart. */
+async function trustedSecret(chat: Chat, owner: Actor): Promise<string> {
+  const known = await chat.db
+    .selectFrom('identity_key')
+    .select('material')
+    .where('workspace_id', '=', owner.workspaceId)
+    .where('kind', '=', 'hs256')
+    .where('user_id_claim', '=', 'userId')
+    .where('retired_at', 'is', null)
+    .orderBy('id')
+    .executeTakeFirst()
+  if (known) return known.material
+  const secret = randomBytes(24).toString('base64url')
+  const staffRoles = { ADMIN: 'admin' } as const
+  await createIdentityKey(chat, owner, { kind: 'hs256', secret, userIdClaim: 'userId', staffRoles })
+  return secret
 }
 
 type Line = ['contact' | 'agent' | 'owner' | 'note', string]

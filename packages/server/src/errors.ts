@@ -18,7 +18,10 @@ export function faultOf(error: unknown): Failure {
   const { code = '', message = '' } = error as { code?: string; message?: string }
   const cause = { cause: error }
   // Nothing was asked of the store yet, so nothing can have been applied.
-  if (/^(53|57P03)|^(ECONNREFUSED|ENOENT)$/.test(code) || /timeout exceeded when trying to connect/.test(message)) {
+  if (
+    /^(53|57P03)|^(ECONNREFUSED|ENOENT)$/.test(code) ||
+    /timeout exceeded when trying to connect/.test(message)
+  ) {
     return new Failure('unavailable', { notApplied: true, retryAfter: 1 }, cause)
   }
   return isOutage(code, message)

@@ -1,7 +1,11 @@
-import { once } from 'node:events'
 import { startServer } from './app.ts'
 import { readConfig } from './config.ts'
 import { makeLog } from './log.ts'
+
+/** Listens for as long as we live: a second signal must not end a stop that is under way. */
+const asked = new Promise<void>((resolve) => {
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => resolve())
+})
 
 try {
   const config = readConfig(process.env, process.argv.slice(2))
@@ -10,9 +14,12 @@ try {
   console.log(`Parley is at ${config.publicUrl ?? server.url}`)
   if (server.setupUrl) console.log(`Make the first owner (this link works once): ${server.setupUrl}`)
   if (server.demo)
-    console.log(`Example workspace: sign in at /desk as ${server.demo.email} with ${server.demo.password}`)
+    console.log(
+      `Example workspace: sign in at /desk as ${server.demo.email} with ${server.demo.password}\n` +
+        `Tokens of another service: {"userId": …, "role": "USER" or "ADMIN"}, HS256, signed with ${server.demo.identitySecret}`,
+    )
   for (const mount of server.mounts) console.log(`${mount.dialect} is at ${mount.url}`)
-  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  await asked
   log.info('stopping')
 } catch (error) {
   console.error(`Parley cannot start: ${error instanceof Error ? error.message : String(error)}`)

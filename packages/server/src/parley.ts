@@ -9,6 +9,8 @@ import type { Sweep } from './realtime/sweep.ts'
 export type Peer = {
   readonly isBusy: boolean
   beat(cursor: string): void
+  /** Ends it if it has been silent for too long. */
+  reap(): void
   sayGoodbye(withinMs: number): void
   close(reason: 'restarting'): void
 }

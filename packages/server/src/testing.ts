@@ -190,10 +190,15 @@ export async function spawnServer(place: Place, env: Record<string, string> = {}
 /** The process alone, for whoever wants to see it fail. It inherits no settings from the test. */
 export function spawnMain(place: Place, env: Record<string, string> = {}): ChildProcess {
   const { PATH = '', HOME = '', TMPDIR } = process.env
-  return spawn(process.execPath, ['--conditions=source', main], {
+  const child = spawn(process.execPath, ['--conditions=source', main], {
     env: { PATH, HOME, ...(TMPDIR && { TMPDIR }), ...place.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  // A test that runs out of time leaves nobody behind.
+  const end = () => child.kill('SIGKILL')
+  process.once('exit', end)
+  child.once('close', () => process.off('exit', end))
+  return child
 }
 
 export function exitOf(child: ChildProcess): Promise<number | NodeJS.Signals> {

@@ -47,8 +47,14 @@ describe('frames of WebSocket (RFC 6455)', () => {
     'text that is not UTF-8': [() => frameOf({ payload: Buffer.from([0xc3, 0x28]) }), [1007]],
     'a surrogate in UTF-8': [() => frameOf({ payload: Buffer.from([0xed, 0xa0, 0x80]) }), [1007]],
     'an absurd length': [() => frameOf({ length: Buffer.from([127, 0, 0, 1, 0, 0, 0, 0, 0]) }), [1009]],
-    'a length with the highest bit': [() => frameOf({ length: Buffer.from([127, 255, 255, 255, 255, 255, 255, 255, 255]) }), [1002, 1009]],
-    'one byte more than a frame may have': [() => frameOf({ payload: 'x'.repeat(limits.frameBytes + 1) }), [1009]],
+    'a length with the highest bit': [
+      () => frameOf({ length: Buffer.from([127, 255, 255, 255, 255, 255, 255, 255, 255]) }),
+      [1002, 1009],
+    ],
+    'one byte more than a frame may have': [
+      () => frameOf({ payload: 'x'.repeat(limits.frameBytes + 1) }),
+      [1009],
+    ],
     'a ping of 126 bytes': [() => frameOf({ first: 0x89, payload: 'x'.repeat(126) }), [1002]],
     'a ping in pieces': [() => frameOf({ first: 0x09, payload: 'x' }), [1002]],
     'the end of nothing': [() => frameOf({ first: 0x80, payload: 'x' }), [1002]],
@@ -66,19 +72,22 @@ describe('frames of WebSocket (RFC 6455)', () => {
     ],
   }
 
-  test.each(Object.entries(violations))('[C3] %s: that connection is closed with its code', async (_what, [bytes, codes]) => {
-    for (const before of [false, true]) {
-      using raw = new RawSocket(server.url)
-      await raw.upgrade()
-      if (before) {
-        raw.write(frameOf({ payload: hello() }))
-        await raw.until((heard) => heard.includes('welcome'))
+  test.each(Object.entries(violations))(
+    '[C3] %s: that connection is closed with its code',
+    async (_what, [bytes, codes]) => {
+      for (const before of [false, true]) {
+        using raw = new RawSocket(server.url)
+        await raw.upgrade()
+        if (before) {
+          raw.write(frameOf({ payload: hello() }))
+          await raw.until((heard) => heard.includes('welcome'))
+        }
+        raw.write(bytes())
+        await raw.closed()
+        expect(codes).toContain(closeCodeIn(raw.heard))
       }
-      raw.write(bytes())
-      await raw.closed()
-      expect(codes).toContain(closeCodeIn(raw.heard))
-    }
-  })
+    },
+  )
 
   test('a ping is answered with a pong, a message in pieces is one message', async () => {
     using raw = new RawSocket(server.url)
@@ -91,7 +100,8 @@ describe('frames of WebSocket (RFC 6455)', () => {
   })
 
   test('an upgrade that is none, or to a place that is none, is refused and does not hang', async () => {
-    const head = (path: string, more: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n${more}\r\n`
+    const head = (path: string, more: string) =>
+      `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n${more}\r\n`
     const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
     const attempts = {
       'an unknown path': head('/nothing', `Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n${key}`),
@@ -99,7 +109,10 @@ describe('frames of WebSocket (RFC 6455)', () => {
       'another protocol': head('/health', 'Upgrade: h2c\r\nHTTP2-Settings: x\r\n'),
       'another protocol, at our door': head('/api/v1/realtime', 'Upgrade: h2c\r\n'),
       'no key': head('/api/v1/realtime', 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'),
-      'a bad key': head('/api/v1/realtime', 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n'),
+      'a bad key': head(
+        '/api/v1/realtime',
+        'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n',
+      ),
       'an old version': head('/api/v1/realtime', `Upgrade: websocket\r\nSec-WebSocket-Version: 7\r\n${key}`),
     }
     for (const [what, text] of Object.entries(attempts)) {
@@ -129,17 +142,21 @@ describe('frames of ours', () => {
     'a field of the prototype': () => `{"type":"hello","token":"x","__proto__":{"feed":true}}`,
     'a follow of another form': () => hello({ follow: [{ conversationId: 'x', after: 0 }] }),
     'a position below zero': () => hello({ follow: [{ conversationId: world.conversationId, after: -1 }] }),
-    'too many follows': () => hello({ follow: Array(201).fill({ conversationId: world.conversationId, after: 0 }) }),
+    'too many follows': () =>
+      hello({ follow: Array(201).fill({ conversationId: world.conversationId, after: 0 }) }),
     'a protocol of the future': () => hello({ protocol: 2 }),
     'deep JSON': () => `{"type":"hello","token":${'['.repeat(30_000)}${']'.repeat(30_000)}}`,
   }
 
-  test.each(Object.entries(noHello))('[T1] [T14] [C3] first frame: %s: closed with 4100, before any other word', async (_what, text) => {
-    const socket = await silent()
-    socket.write(text())
-    expect(await socket.closed(2_000)).toBe(4100)
-    expect(socket.heard).toEqual([])
-  })
+  test.each(Object.entries(noHello))(
+    '[T1] [T14] [C3] first frame: %s: closed with 4100, before any other word',
+    async (_what, text) => {
+      const socket = await silent()
+      socket.write(text())
+      expect(await socket.closed(2_000)).toBe(4100)
+      expect(socket.heard).toEqual([])
+    },
+  )
 
   const noCommand: Record<string, unknown> = {
     'a second hello': () => hello(),
@@ -200,7 +217,11 @@ describe('frames of ours', () => {
     for (const kind of ['connections', 'poll']) {
       const path = (id: string) => `/api/v1/realtime/${kind}/${id}`
       const options = { token: world.sam.token, body: { type: 'unread.get', id: 1 } }
-      const answers = await Promise.all([connectionId, crypto.randomUUID(), 'x', '__proto__'].map((id) => server.rest('POST', path(id), options)))
+      const answers = await Promise.all(
+        [connectionId, crypto.randomUUID(), 'x', '__proto__'].map((id) =>
+          server.rest('POST', path(id), options),
+        ),
+      )
       expect(answers.map(({ status }) => status)).toEqual([404, 404, 404, 404])
       expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).toBe(1)
       expect((await server.rest('POST', path(connectionId), { body: {} })).status).toBe(401)
@@ -239,7 +260,8 @@ describe('frames of ours', () => {
 test('[T4] [T11] of 300 commands at once each gets one reply; what is over the limit was not applied', async () => {
   const { conversationId } = world
   const socket = await world.ana.connect()
-  const send = (body: string) => socket.command('message.send', { conversationId, clientMessageId: body, body })
+  const send = (body: string) =>
+    socket.command('message.send', { conversationId, clientMessageId: body, body })
   const bodies = Array.from({ length: 300 }, (_, i) => `one of many ${i}`)
   const replies = await Promise.all(bodies.map(send))
   expect(socket.heard.filter(({ type }) => type === 'reply')).toHaveLength(300)

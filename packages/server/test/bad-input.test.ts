@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib'
-import { limits, operationOf, type OperationName } from '@parley/protocol'
+import { limits, type OperationName, operationOf } from '@parley/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Child, startChild } from './child.ts'
 import { ask, commandMutants, commands, formMutants, spokenNames } from './mutate.ts'
@@ -20,10 +20,23 @@ afterAll(() => server[Symbol.asyncDispose]())
 /** What an owner can see of everything; refused requests leave it as it was. */
 async function visible(): Promise<string> {
   const { owner, known } = world
-  const names = ['user.list', 'inbox.list', 'contact.list', 'apiKey.list', 'identityKey.list', 'invitation.list', 'workspace.get', 'conversation.list'] as const
+  const names = [
+    'user.list',
+    'inbox.list',
+    'contact.list',
+    'apiKey.list',
+    'identityKey.list',
+    'invitation.list',
+    'workspace.get',
+    'conversation.list',
+  ] as const
   const answers = await Promise.all(names.map((name) => ask(server.rest, name, {}, owner.token)))
   const audit = await owner.call('audit.list', { limit: 1 })
-  const log = await owner.call('log.list', { conversationId: String(known.conversationId), after: 0, limit: 500 })
+  const log = await owner.call('log.list', {
+    conversationId: String(known.conversationId),
+    after: 0,
+    limit: 500,
+  })
   return JSON.stringify([answers.map(({ body }) => ({ ...body, cursor: null })), audit, log], dropLinks)
 }
 const dropLinks = (key: string, value: unknown) => (/^(url|thumbnailUrl)$/.test(key) ? null : value)
@@ -50,8 +63,29 @@ describe('bodies', () => {
   leavesNoTrace()
 
   test.each([
-    ...['{', '{"a":}', "{'a':1}", '{"a":1,}', '[1', 'nul', 'NaN', '{"a":NaN}', '{}{}', '{"a":1}x', '\ufeff{}'],
-    ...['{"body":"\u0000"}', '{"a":"\n"}', '{"a":01}', '{"a":+1}', '"', '{"a":"\\x00"}', '{"a":"\\ud8"}', ' '],
+    ...[
+      '{',
+      '{"a":}',
+      "{'a':1}",
+      '{"a":1,}',
+      '[1',
+      'nul',
+      'NaN',
+      '{"a":NaN}',
+      '{}{}',
+      '{"a":1}x',
+      '\ufeff{}',
+    ],
+    ...[
+      '{"body":"\u0000"}',
+      '{"a":"\n"}',
+      '{"a":01}',
+      '{"a":+1}',
+      '"',
+      '{"a":"\\x00"}',
+      '{"a":"\\ud8"}',
+      ' ',
+    ],
     '{/*x*/}',
   ])('[E1] [E7] JSON that is none is `malformed_json`: %j', async (raw) => {
     expectRefusal(await post(raw), 400, 'malformed_json')
@@ -112,7 +146,11 @@ describe('bodies', () => {
       ['POST', '/api/v1/conversations', { kind: 'support', status: 'assigned' }],
       ['POST', '/api/v1/conversations', { kind: 'support', assigneeId: ana.userId }],
       ['PUT', `/api/v1/conversations/${world.conversationId}/receipt`, { read: 1, userId: world.sam.userId }],
-      ['POST', '/api/v1/auth/register', { name: 'x', email: 'm@example.com', password: 'correct horse', verified: true }],
+      [
+        'POST',
+        '/api/v1/auth/register',
+        { name: 'x', email: 'm@example.com', password: 'correct horse', verified: true },
+      ],
     ]
     for (const [method, path, body] of attempts) {
       const answer = await server.rest(method, path, { token: ana.token, body })
@@ -155,8 +193,15 @@ describe('bodies', () => {
       body: new Blob([huge]).stream(),
       duplex: 'half',
     } as RequestInit)
-    expect([chunked.status, (await chunked.json()).error.code]).toEqual([413, 'too_large'])
-    const frame = JSON.stringify({ type: 'hello', token: world.ana.token, cursor: 'x'.repeat(limits.frameBytes) })
+    expect([chunked.status, ((await chunked.json()) as { error: { code: string } }).error.code]).toEqual([
+      413,
+      'too_large',
+    ])
+    const frame = JSON.stringify({
+      type: 'hello',
+      token: world.ana.token,
+      cursor: 'x'.repeat(limits.frameBytes),
+    })
     for (const path of ['/api/v1/realtime/sse', '/api/v1/realtime/poll']) {
       expectRefusal(await server.rest('POST', path, { raw: frame }), 413, 'too_large', path)
     }
@@ -165,7 +210,15 @@ describe('bodies', () => {
   test('only JSON is taken where JSON is expected', async () => {
     const types = [
       ...['text/plain', 'text/html', 'application/x-www-form-urlencoded', 'application/xml', 'image/png'],
-      ...['multipart/form-data; boundary=x', 'application/jsonx', 'application/vnd.api+json', 'text/json', '*/*', 'x', ';'],
+      ...[
+        'multipart/form-data; boundary=x',
+        'application/jsonx',
+        'application/vnd.api+json',
+        'text/json',
+        '*/*',
+        'x',
+        ';',
+      ],
     ]
     for (const type of types) {
       expectRefusal(await post(goodBody(), { 'content-type': type }), 415, 'unsupported_media_type', type)
@@ -184,7 +237,19 @@ describe('addresses', () => {
 
   test('[E8] what does not exist is `not_found`, another method of what exists is `method_not_allowed`', async () => {
     const { token } = world.owner
-    for (const path of ['/api/v1/nothing', '/api/v2/me', '/api', '/api/v1/me/', '/api/v1/ME', '/api/v1//me', '/api/v1/me/../me/x', '/etc/passwd', '/.env', '/widget/../../package.json', '/widget/%2e%2e/%2e%2e/package.json']) {
+    for (const path of [
+      '/api/v1/nothing',
+      '/api/v2/me',
+      '/api',
+      '/api/v1/me/',
+      '/api/v1/ME',
+      '/api/v1//me',
+      '/api/v1/me/../me/x',
+      '/etc/passwd',
+      '/.env',
+      '/widget/../../package.json',
+      '/widget/%2e%2e/%2e%2e/package.json',
+    ]) {
       expectRefusal(await server.rest('GET', path, { token }), 404, 'not_found', path)
     }
     for (const path of ['/desk/..%2f..%2fpackage.json', '/desk/%2e%2e/%2e%2e/package.json']) {
@@ -193,7 +258,13 @@ describe('addresses', () => {
     const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
     for (const name of spokenNames) {
       const { path } = operationOf(name)
-      const known = new Set(spokenNames.flatMap((other) => operationOf(other).path.replaceAll(/\{\w+\}/g, '{}') === path.replaceAll(/\{\w+\}/g, '{}') ? [operationOf(other).method] : []))
+      const known = new Set(
+        spokenNames.flatMap((other) =>
+          operationOf(other).path.replaceAll(/\{\w+\}/g, '{}') === path.replaceAll(/\{\w+\}/g, '{}')
+            ? [operationOf(other).method]
+            : [],
+        ),
+      )
       for (const method of methods) {
         if (known.has(method as 'GET')) continue
         if (path.endsWith('/attachments') || path.startsWith('/files/')) continue
@@ -210,9 +281,16 @@ describe('addresses', () => {
 
   test('[B2] escapes that are no UTF-8 are refused wherever they stand, also where nothing is', async () => {
     for (const bad of ['%', '%zz', '%ff', '%c0%80', '%ed%a0%80', '%e2%82', '%2', 'a%']) {
-      for (const path of [`/api/v1/users/${bad}`, `/api/v1/contacts?q=${bad}`, `/api/v1/nothing/${bad}`, `/${bad}`]) {
+      for (const path of [
+        `/api/v1/users/${bad}`,
+        `/api/v1/contacts?q=${bad}`,
+        `/api/v1/nothing/${bad}`,
+        `/${bad}`,
+      ]) {
         using raw = new RawSocket(server.url)
-        raw.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${world.owner.token}\r\nConnection: close\r\n\r\n`)
+        raw.write(
+          `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${world.owner.token}\r\nConnection: close\r\n\r\n`,
+        )
         const { status, error } = answerIn(await raw.closed())
         expect({ path, status, code: error?.code }).toEqual({ path, status: 400, code: 'bad_text' })
         expectErrorShape(error, path)
@@ -224,9 +302,32 @@ describe('addresses', () => {
     const id = crypto.randomUUID()
     const forged = [
       ...['x', '%00', 'AAAA', '[]', 'bnVsbA', '__proto__', '../..', "' or 1=1 --"],
-      ...[[], [1], [null], [id, id], [''], ['5'], ['x'], [{}], [[id]], [id, id, id], [`${id}'`], ['-'.repeat(36)]],
-      ...[['5', id], ['2026-99-99 99:99:99+00', id], ['2026-02-30 00:00:00+00', id], ['0000-01-01 00:00:00+00', id]],
-      ...[['2026-01-01 00:00:00+00', 'x'], ['infinity', id], ['2026-01-01 00:00:00+00', '-'.repeat(36)], ['9'.repeat(20), id]],
+      ...[
+        [],
+        [1],
+        [null],
+        [id, id],
+        [''],
+        ['5'],
+        ['x'],
+        [{}],
+        [[id]],
+        [id, id, id],
+        [`${id}'`],
+        ['-'.repeat(36)],
+      ],
+      ...[
+        ['5', id],
+        ['2026-99-99 99:99:99+00', id],
+        ['2026-02-30 00:00:00+00', id],
+        ['0000-01-01 00:00:00+00', id],
+      ],
+      ...[
+        ['2026-01-01 00:00:00+00', 'x'],
+        ['infinity', id],
+        ['2026-01-01 00:00:00+00', '-'.repeat(36)],
+        ['9'.repeat(20), id],
+      ],
     ].map((one) => (typeof one === 'string' ? one : Buffer.from(JSON.stringify(one)).toString('base64url')))
     for (const page of forged) {
       for (const name of ['conversation.list', 'contact.list', 'audit.list'] as const) {
@@ -241,10 +342,25 @@ describe('addresses', () => {
   test('[R9] [R12] a forged list cursor in hello is answered with reset', async () => {
     const { cursor } = await world.sam.call('conversation.list', {})
     const [epoch] = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    const forged = [['x'], [epoch], [epoch, 'x'], [epoch, '-1'], [epoch, '9'.repeat(20)], [epoch, '9'.repeat(30)], [epoch, 5], [epoch, ''], [crypto.randomUUID(), '5']]
+    const forged = [
+      ['x'],
+      [epoch],
+      [epoch, 'x'],
+      [epoch, '-1'],
+      [epoch, '9'.repeat(20)],
+      [epoch, '9'.repeat(30)],
+      [epoch, 5],
+      [epoch, ''],
+      [crypto.randomUUID(), '5'],
+    ]
     for (const parts of forged) {
-      const socket = await world.sam.connect({ cursor: Buffer.from(JSON.stringify(parts)).toString('base64url') })
-      expect(await socket.until((frame) => frame.type === 'reset', 2_000), JSON.stringify(parts)).toMatchObject({
+      const socket = await world.sam.connect({
+        cursor: Buffer.from(JSON.stringify(parts)).toString('base64url'),
+      })
+      expect(
+        await socket.until((frame) => frame.type === 'reset', 2_000),
+        JSON.stringify(parts),
+      ).toMatchObject({
         conversationId: null,
       })
       socket.close()
@@ -252,11 +368,23 @@ describe('addresses', () => {
   })
 
   test('instants that are in no calendar are refused', async () => {
-    for (const at of ['2026-02-30T00:00:00Z', '2026-13-01T00:00:00Z', '0000-01-01T00:00:00Z', '2026-01-01T25:00:00Z', '2026-01-01T00:00:60Z', '9999-99-99T99:99:99Z']) {
+    for (const at of [
+      '2026-02-30T00:00:00Z',
+      '2026-13-01T00:00:00Z',
+      '0000-01-01T00:00:00Z',
+      '2026-01-01T25:00:00Z',
+      '2026-01-01T00:00:60Z',
+      '9999-99-99T99:99:99Z',
+    ]) {
       const { owner, ana, sam } = world
       const analytics = await ask(server.rest, 'analytics.get', { from: at }, owner.token)
       expectRefusal(analytics, 400, 'invalid_request', at)
-      const grant = await ask(server.rest, 'grant.create', { userIds: [ana.userId, sam.userId], startsAt: at }, owner.token)
+      const grant = await ask(
+        server.rest,
+        'grant.create',
+        { userIds: [ana.userId, sam.userId], startsAt: at },
+        owner.token,
+      )
       expectRefusal(grant, 400, 'invalid_request', at)
     }
   })
@@ -282,27 +410,37 @@ describe('HTTP itself', () => {
     'a space before the colon': () => 'GET /api/v1/me HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n',
     'NUL in a header': () => 'GET /api/v1/me HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n',
     'a header of 100 KB': () => `GET /api/v1/me HTTP/1.1\r\nHost: x\r\nA: ${'b'.repeat(100_000)}\r\n\r\n`,
-    'two lengths': () => `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nContent-Length: ${body.length}\r\nContent-Length: 5\r\n\r\n${body}`,
-    'a negative length': () => `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Length: -1\r\n\r\n${body}`,
-    'a length and chunks': () => `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
-    'chunks that are none': () => `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n${body}\r\n0\r\n\r\n`,
-    'an unknown transfer encoding': () => `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nTransfer-Encoding: gzip\r\n\r\n${body}`,
+    'two lengths': () =>
+      `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nContent-Length: ${body.length}\r\nContent-Length: 5\r\n\r\n${body}`,
+    'a negative length': () =>
+      `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Length: -1\r\n\r\n${body}`,
+    'a length and chunks': () =>
+      `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    'chunks that are none': () =>
+      `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n${body}\r\n0\r\n\r\n`,
+    'an unknown transfer encoding': () =>
+      `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nTransfer-Encoding: gzip\r\n\r\n${body}`,
     'TLS, knocking at the wrong door': () => '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
   }
 
-  test.each(Object.entries(attempts))('[E1] %s: refused in the shape of every error, and the connection ends', async (_what, text) => {
-    using raw = new RawSocket(server.url)
-    raw.write(Buffer.from(text(), 'latin1'))
-    const { status, error } = answerIn(await raw.closed())
-    expect(status).toBeGreaterThanOrEqual(400)
-    expect(status).toBeLessThan(500)
-    expectErrorShape(error)
-  })
+  test.each(Object.entries(attempts))(
+    '[E1] %s: refused in the shape of every error, and the connection ends',
+    async (_what, text) => {
+      using raw = new RawSocket(server.url)
+      raw.write(Buffer.from(text(), 'latin1'))
+      const { status, error } = answerIn(await raw.closed())
+      expect(status).toBeGreaterThanOrEqual(400)
+      expect(status).toBeLessThan(500)
+      expectErrorShape(error)
+    },
+  )
 
   test('a body that never comes, and a client that leaves in the middle, hurt nobody', async () => {
     for (const half of ['', '{"clientMess']) {
       using raw = new RawSocket(server.url)
-      raw.write(`POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nContent-Length: 500\r\n\r\n${half}`)
+      raw.write(
+        `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nContent-Length: 500\r\n\r\n${half}`,
+      )
       await new Promise((resolve) => setTimeout(resolve, 50))
       raw.socket.resetAndDestroy()
     }
@@ -310,7 +448,18 @@ describe('HTTP itself', () => {
 
   test('[A1] odd credentials are no credentials', async () => {
     const { token } = world.owner
-    const odd = [token, `bearer ${token}`, `Basic ${token}`, 'Bearer', 'Bearer ', `Bearer  x ${token}`, `Bearer ${token}, Bearer ${token}`, `Bearer ${'x'.repeat(9_000)}`, 'Bearer null', 'Bearer é']
+    const odd = [
+      token,
+      `bearer ${token}`,
+      `Basic ${token}`,
+      'Bearer',
+      'Bearer ',
+      `Bearer  x ${token}`,
+      `Bearer ${token}, Bearer ${token}`,
+      `Bearer ${'x'.repeat(9_000)}`,
+      'Bearer null',
+      'Bearer é',
+    ]
     for (const authorization of odd) {
       const answer = await server.rest('GET', '/api/v1/me', { headers: { authorization } })
       expectRefusal(answer, 401, 'unauthenticated', authorization.slice(0, 40))
@@ -321,7 +470,13 @@ describe('HTTP itself', () => {
   })
 
   test('headers that others may write are not believed', async () => {
-    const headers = { 'x-forwarded-for': '1.2.3.4', 'x-http-method-override': 'DELETE', 'x-original-url': '/api/v1/me', 'x-user-id': world.owner.userId, 'content-length': '0' }
+    const headers = {
+      'x-forwarded-for': '1.2.3.4',
+      'x-http-method-override': 'DELETE',
+      'x-original-url': '/api/v1/me',
+      'x-user-id': world.owner.userId,
+      'content-length': '0',
+    }
     const answer = await server.rest('GET', '/api/v1/me', { token: world.ana.token, headers })
     expect(answer.body.user.id).toBe(world.ana.userId)
   })

@@ -253,7 +253,7 @@ describe('text that is only astonishing', () => {
     'a byte order mark': '\ufeffin front and behind\ufeff',
     'control characters': '\u0001\u0002\u0007\b\t\n\v\f\r\u001b[31m\u007f\u0085\u009f',
     'odd spaces and line ends': ' \u00a0\u2003\u3000\u2028\u2029\r\n\r ',
-    'what looks like an escape': '\\u0000 \\ud800 \\\\ \\" %00 %ED%A0%80 &lt;b&gt; ${x} {{x}} \\x00',
+    'what looks like an escape': `\\u0000 \\ud800 \\\\ \\" %00 %ED%A0%80 &lt;b&gt; \${x} {{x}} \\x00`,
     'SQL, LIKE and markup': `'; drop table person; -- %_\\ $1 :name <script>alert(1)</script>`,
     'characters outside the first plane': '𝒳𠀀𐍈\u{f0000}',
     'replacement character': '\ufffd\ufffd',

@@ -151,7 +151,7 @@ export function nested(depth: number): unknown {
 
 /** Fields that a server fills in itself, and names that JavaScript gives a meaning to. */
 export const foreignFields = [
-  'role_',
+  'role',
   'workspaceId',
   'seq',
   'senderId',

@@ -10,7 +10,7 @@ export class RawSocket implements Disposable {
   constructor(url: string) {
     const { hostname, port } = new URL(url)
     this.socket = connect({ host: hostname, port: Number(port) })
-    this.socket.on('data', (data) => {
+    this.socket.on('data', (data: Buffer) => {
       this.heard = Buffer.concat([this.heard, data])
     })
     this.ended = new Promise((resolve) => this.socket.on('close', () => resolve()))
@@ -24,7 +24,10 @@ export class RawSocket implements Disposable {
   /** Waits until the other side has closed. */
   async closed(withinMs = 5_000): Promise<string> {
     const late = new Promise<never>((_, reject) =>
-      setTimeout(() => reject(new Error(`Still open; heard ${this.heard.toString('latin1')}`)), withinMs).unref(),
+      setTimeout(
+        () => reject(new Error(`Still open; heard ${this.heard.toString('latin1')}`)),
+        withinMs,
+      ).unref(),
     )
     await Promise.race([this.ended, late])
     return this.heard.toString('latin1')

@@ -92,10 +92,7 @@ async function sendOnce(stage: Stage, lane: Lane, mouth: Mouth, process: string,
     }
     if (outcome.kind === 'refused') stage.recorder.write({ ...line, type: 'fail', code: outcome.code })
     else stage.recorder.write({ ...line, type: 'info' })
-    if (outcome.kind === 'refused' && !outcome.retry)
-      throw new Error(
-        `${key} was refused: ${outcome.code} after ${stage.recorder.lines.filter((l) => l.f === 'fault').length} kills; attempts ${JSON.stringify(stage.recorder.lines.filter((l) => l.f === 'send' && l.key === key).map((l) => [l.i, l.t, l.type]))} of ${stage.recorder.lines.length}`,
-      )
+    if (outcome.kind === 'refused' && !outcome.retry) throw new Error(`${key} was refused: ${outcome.code}`)
     await wait(5)
   }
 }
@@ -225,4 +222,28 @@ function recordReceipt(
   { userId, delivered, read }: Receipt,
 ): void {
   recorder.write({ f: 'receipt', type: 'ok', ...line, participant: userId, delivered, read })
+}
+
+/**
+ * Waits until every follower has been told the last entry that the final reads found and it may see. Resolves with the
+ * names of those that ten seconds were not enough for.
+ */
+export async function untilCaughtUp(
+  recorder: Recorder,
+  followers: ReturnType<typeof keepFollowing>[],
+): Promise<string[]> {
+  const ends = new Map<string, { everyone: number; agents: number }>()
+  for (const line of recorder.lines) {
+    if (line.f !== 'final' || line.of !== 'log' || line.sees !== 'agents') continue
+    const end = (entries: typeof line.entries) => entries.at(-1)?.seq ?? 0
+    ends.set(line.conversation, {
+      agents: end(line.entries),
+      everyone: end(line.entries.filter((entry) => entry.visibility === 'everyone')),
+    })
+  }
+  const isBehind = ({ positions, sees }: (typeof followers)[number]) =>
+    [...positions].some(([id, position]) => position < (ends.get(id)?.[sees] ?? 0))
+  const deadline = Date.now() + 10_000
+  while (followers.some(isBehind) && Date.now() < deadline) await wait(20)
+  return followers.filter(isBehind).map(({ process }) => process)
 }

@@ -7,6 +7,8 @@ type Input = Record<string, unknown>
 /** What a stream or a poll hears, like `TestSocket` for a socket. */
 export type Stream = {
   heard: Frame[]
+  /** How a poll that asked once more was refused. */
+  refused(): number | undefined
   until(fits: (frame: Frame) => boolean, withinMs?: number): Promise<Frame>
   ended(withinMs: number): Promise<void>
   close(): void
@@ -30,13 +32,19 @@ export async function openStream(person: Person, hello: Input = {}): Promise<Str
       for (const block of blocks) heard.push(JSON.parse(block.replace(/^data: /, '')))
     }
   })()
-  return listening(heard, reading, () => ending.abort())
+  return listening(
+    heard,
+    reading,
+    () => ending.abort(),
+    () => undefined,
+  )
 }
 
 /** Long polling (SPEC T8), asked again after every answer. */
 export async function openPoll(person: Person, hello: Input = {}): Promise<Stream> {
   const ending = new AbortController()
   const heard: Frame[] = []
+  let refused: number | undefined
   const ask = async (path: string, body: unknown) => {
     const response = await fetch(`${person.url}/api/v1/realtime/poll${path}`, {
       method: 'POST',
@@ -44,6 +52,7 @@ export async function openPoll(person: Person, hello: Input = {}): Promise<Strea
       body: JSON.stringify(body),
       signal: ending.signal,
     })
+    if (!response.ok) refused = response.status
     return (await response.json()) as { connectionId?: string; frames?: Frame[] }
   }
   const first = await ask('', { type: 'hello', token: person.token, ...hello })
@@ -56,17 +65,30 @@ export async function openPoll(person: Person, hello: Input = {}): Promise<Strea
       if (frames.some(({ type }) => type === 'close')) return
     }
   })()
-  return listening(heard, polling, () => ending.abort())
+  return listening(
+    heard,
+    polling,
+    () => ending.abort(),
+    () => refused,
+  )
 }
 
-function listening(heard: Frame[], reading: Promise<void>, close: () => void): Stream {
+function listening(
+  heard: Frame[],
+  reading: Promise<void>,
+  close: () => void,
+  refused: () => number | undefined,
+): Stream {
   let over = false
-  const done = reading.catch(() => {}).finally(() => {
-    over = true
-  })
+  const done = reading
+    .catch(() => {})
+    .finally(() => {
+      over = true
+    })
   return {
     heard,
     close,
+    refused,
     until: async (fits, withinMs = 10_000) => {
       const deadline = Date.now() + withinMs
       for (;;) {

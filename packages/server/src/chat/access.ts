@@ -77,3 +77,16 @@ function worksIn(actor: Actor, inboxId: string | null, participant: ParticipantR
   if (isAdmin(actor) || participant?.role === 'agent') return true
   return inboxId !== null && actor.inboxIds.includes(inboxId)
 }
+
+/** Who opened a conversation, for a door where knowing its secret name is the proof of being them. */
+export async function openerOf(db: Db, workspaceId: string, conversationId: string): Promise<string> {
+  const row = await db
+    .selectFrom('conversation')
+    .select('created_by')
+    .where('workspace_id', '=', workspaceId)
+    .where('id', '=', conversationId)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+  if (!row?.created_by) throw notFound()
+  return row.created_by
+}

@@ -195,6 +195,18 @@ export async function openByName(
   return { ...blob, mimeType: row.mime_type, name: row.name, disposition: 'attachment' }
 }
 
+/** The bytes of a file for somebody whose own token was just checked, at a door without signed links. */
+export async function openAttachmentAs(
+  chat: Chat,
+  actor: Actor,
+  { attachmentId }: { attachmentId: string },
+): Promise<OpenedAttachment> {
+  const row = await findVisible(chat.db, actor, attachmentId)
+  const blob = await chat.blobs.get(blobOf(row.id))
+  if (!blob) throw notFound()
+  return { ...blob, mimeType: row.mime_type, name: row.name, disposition: 'attachment' }
+}
+
 /**
  * A file is seen by whoever sees its message, and until it is sent by its uploader alone. It goes with the message
  * when that is retracted, and with the conversation.

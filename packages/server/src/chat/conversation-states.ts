@@ -1,7 +1,7 @@
 import type { ConversationStatus, ConversationSummary, InputOf } from '@parley/protocol'
 import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
-import { requireStaff, type Standing, standingOf } from './access.ts'
+import { type ConversationRow, requireStaff, type Standing, standingOf } from './access.ts'
 import type { Actor } from './actor.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { Failure, notFound } from './failure.ts'
@@ -38,14 +38,39 @@ export async function takeConversation(
   return getConversation(chat, actor, { conversationId })
 }
 
+/**
+ * Names who shall answer, and leaves the status as it is until they come (`takeConversation`). Whoever had it before is
+ * out: they take part no more.
+ */
+export async function handOverConversation(
+  chat: Chat,
+  actor: Actor,
+  { conversationId, userId }: { conversationId: string; userId: string },
+): Promise<void> {
+  await change(chat, async (change) => {
+    const standing = await requireStaff(change.db, actor, conversationId)
+    const { status, assignee_id: holder } = standing.conversation
+    if (status === 'closed' || status === 'archived') throw new Failure('wrong_state')
+    if (holder === userId) return
+    await requireAssignable(change.db, actor, standing, userId)
+    await apply(change, actor, conversationId, { status, assigneeId: userId })
+    if (holder !== null) await expel(change, actor, conversationId, holder)
+  })
+}
+
+/** What a door may ask beyond the API: to close only what is as it expects, else `wrong_state`. */
+export type ClosingRules = { onlyIf?: (conversation: ConversationRow) => boolean }
+
 /** Closes: the team, or the contact who opened it. Closing a closed one changes nothing. */
 export async function closeConversation(
   chat: Chat,
   actor: Actor,
   { conversationId }: InputOf<'conversation.close'>,
+  { onlyIf }: ClosingRules = {},
 ): Promise<ConversationSummary> {
   await change(chat, async (change) => {
     const standing = await standingOf(change.db, actor, conversationId, { lock: true })
+    if (onlyIf && !onlyIf(standing.conversation)) throw new Failure('wrong_state')
     if (!standing.staff && standing.conversation.created_by !== actor.userId) throw new Failure('forbidden')
     if (standing.conversation.status === 'archived') throw new Failure('wrong_state')
     await setStatus(change, actor, standing, 'closed')
@@ -104,23 +129,37 @@ export async function archiveConversation(
 }
 
 /** A message to a conversation that was closed not long ago opens it again. Says whether it did. */
-export async function reopenForMessage(chat: Chat, actor: Actor, conversationId: string): Promise<boolean> {
+export async function reopenForMessage(
+  chat: Chat,
+  actor: Actor,
+  conversationId: string,
+  { always = false }: { always?: boolean } = {},
+): Promise<boolean> {
   return change(chat, async (change) => {
     const standing = await standingOf(change.db, actor, conversationId, { lock: true })
     const { status, closed_at, inbox_id } = standing.conversation
     if (status !== 'closed') return true
-    if (inbox_id === null || closed_at === null) return false
-    const recent = await change.db
-      .selectFrom('inbox')
-      .select('id')
-      .where('workspace_id', '=', actor.workspaceId)
-      .where('id', '=', inbox_id)
-      .where(sql<boolean>`${closed_at}::timestamptz > now() - make_interval(hours => reopen_hours)`)
-      .executeTakeFirst()
-    if (!recent) return false
+    if (!always && !(await closedRecently(change.db, actor, inbox_id, closed_at))) return false
     await reopen(change, actor, standing)
     return true
   })
+}
+
+async function closedRecently(
+  db: Db,
+  actor: Actor,
+  inboxId: string | null,
+  closedAt: string | null,
+): Promise<boolean> {
+  if (inboxId === null || closedAt === null) return false
+  const recent = await db
+    .selectFrom('inbox')
+    .select('id')
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('id', '=', inboxId)
+    .where(sql<boolean>`${closedAt}::timestamptz > now() - make_interval(hours => reopen_hours)`)
+    .executeTakeFirst()
+  return recent !== undefined
 }
 
 /** Somebody active, of the team, who works in this inbox or everywhere. */
@@ -163,35 +202,51 @@ async function setStatus(
 }
 
 async function reopen(change: Change, actor: Actor, { conversation }: Standing): Promise<void> {
-  if (conversation.status === 'open' || conversation.status === 'assigned') return
+  const status = statusWhenOpen(conversation)
+  if (status !== conversation.status) await apply(change, actor, conversation.id, { status })
+}
+
+/** Open or assigned; what is either already stays as it is. */
+export function statusWhenOpen({ status, assignee_id }: ConversationRow): ConversationStatus {
+  if (status === 'open' || status === 'assigned') return status
+  return assignee_id ? 'assigned' : 'open'
+}
+
+type StatusChange = { status: ConversationStatus; assigneeId?: string | null }
+
+async function apply(change: Change, actor: Actor, conversationId: string, to: StatusChange): Promise<void> {
+  const closedAt = await writeStatus(change.db, { workspaceId: actor.workspaceId, id: conversationId }, to)
+  await record(
+    change,
+    { workspaceId: actor.workspaceId, id: conversationId },
+    { type: 'conversation.updated', actorId: actor.userId, changes: { ...to, closedAt } },
+  )
+}
+
+/** Writes a status and says since when the conversation is closed; logging it is the caller's. */
+export async function writeStatus(
+  db: Db,
+  conversation: { workspaceId: string; id: string },
+  to: StatusChange,
+): Promise<string | null> {
+  const closes = to.status === 'closed' || to.status === 'archived'
   try {
-    await apply(change, actor, conversation.id, { status: conversation.assignee_id ? 'assigned' : 'open' })
+    const written = await db
+      .updateTable('conversation')
+      .set({
+        status: to.status,
+        ...(to.assigneeId !== undefined && { assignee_id: to.assigneeId }),
+        closed_at: closes ? sql`coalesce(closed_at, date_trunc('milliseconds', now()))` : null,
+      })
+      .where('workspace_id', '=', conversation.workspaceId)
+      .where('id', '=', conversation.id)
+      .returning('closed_at')
+      .executeTakeFirstOrThrow()
+    return written.closed_at
   } catch (error) {
     // conversation_exclusive: another active one has taken the place meanwhile.
     if (error instanceof Error && 'code' in error && error.code === '23505')
       throw new Failure('conversation_exists')
     throw error
   }
-}
-
-type StatusChange = { status: ConversationStatus; assigneeId?: string | null }
-
-async function apply(change: Change, actor: Actor, conversationId: string, to: StatusChange): Promise<void> {
-  const closes = to.status === 'closed' || to.status === 'archived'
-  const { closed_at: closedAt } = await change.db
-    .updateTable('conversation')
-    .set({
-      status: to.status,
-      ...(to.assigneeId !== undefined && { assignee_id: to.assigneeId }),
-      closed_at: closes ? sql`coalesce(closed_at, date_trunc('milliseconds', now()))` : null,
-    })
-    .where('workspace_id', '=', actor.workspaceId)
-    .where('id', '=', conversationId)
-    .returning('closed_at')
-    .executeTakeFirstOrThrow()
-  await record(
-    change,
-    { workspaceId: actor.workspaceId, id: conversationId },
-    { type: 'conversation.updated', actorId: actor.userId, changes: { ...to, closedAt } },
-  )
 }

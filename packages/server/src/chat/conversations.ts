@@ -2,10 +2,11 @@ import { randomUUIDv7 } from 'node:crypto'
 import type { ConversationSummary, InputOf } from '@parley/protocol'
 import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
-import { requireStaff, standingOf } from './access.ts'
+import { type ConversationRow, requireStaff, standingOf } from './access.ts'
 import { type Actor, isStaff, participantRoleOf } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Chat, change } from './chat.ts'
+import { statusWhenOpen, writeStatus } from './conversation-states.ts'
 import { Failure, invalid, notFound } from './failure.ts'
 import { record } from './log.ts'
 import { metadataText } from './metadata.ts'
@@ -13,7 +14,7 @@ import { admit } from './participants.ts'
 import { getConversation } from './summaries.ts'
 
 /** What a door may ask beyond the API: another thing to be one of, and people who need no grant for each other. */
-export type OpeningRules = { exclusiveKey?: string; strangersWelcome?: boolean }
+export type OpeningRules = { exclusiveKey?: string; strangersWelcome?: boolean; firstInbox?: boolean }
 
 /**
  * Opens a conversation. With a `clientKey`, opening twice finds the first; where an active one holds the exclusive key
@@ -35,7 +36,7 @@ export async function createConversation(
         workspace_id: actor.workspaceId,
         id,
         kind: input.kind,
-        inbox_id: await inboxOf(change.db, actor, input),
+        inbox_id: await inboxOf(change.db, actor, input, rules),
         topic: input.topic ?? (input.kind === 'support' ? 'SUPPORT' : 'GENERAL'),
         subject: input.subject ?? '',
         priority: isStaff(actor) ? (input.priority ?? 0) : 0,
@@ -58,16 +59,23 @@ export async function createConversation(
   return getConversation(chat, actor, { conversationId })
 }
 
+/**
+ * What a door may ask beyond the API: a status that whoever takes part sets outright, together with the rest; and that
+ * null in metadata is a value like others.
+ */
+export type UpdatingRules = { status?: 'active' | 'closed' | 'archived'; keepsNulls?: boolean }
+
 /** Changes what a conversation is about. Topic and priority are the team's; metadata merges, null removes a key. */
 export async function updateConversation(
   chat: Chat,
   actor: Actor,
   { conversationId, ...given }: InputOf<'conversation.update'>,
+  rules: UpdatingRules = {},
 ): Promise<ConversationSummary> {
   await change(chat, async (change) => {
     const { conversation, staff } = await standingOf(change.db, actor, conversationId, { lock: true })
     if (!staff && (given.topic !== undefined || given.priority !== undefined)) throw new Failure('forbidden')
-    const metadata = given.metadata && merged(conversation.metadata, given.metadata)
+    const metadata = given.metadata && merged(conversation.metadata, given.metadata, rules)
     const changes = {
       ...(given.subject !== undefined &&
         given.subject !== conversation.subject && { subject: given.subject }),
@@ -75,24 +83,32 @@ export async function updateConversation(
       ...(given.priority !== undefined &&
         given.priority !== conversation.priority && { priority: given.priority }),
     }
-    if (Object.keys(changes).length === 0 && !metadata) return
-    await change.db
-      .updateTable('conversation')
-      .set({ ...changes, ...(metadata && { metadata: metadataText(metadata) }) })
-      .where('workspace_id', '=', actor.workspaceId)
-      .where('id', '=', conversationId)
-      .execute()
-    await record(
-      change,
-      { workspaceId: actor.workspaceId, id: conversationId },
-      {
-        type: 'conversation.updated',
-        actorId: actor.userId,
-        changes: { ...changes, ...(metadata && { metadata }) },
-      },
-    )
+    const hasContent = Object.keys(changes).length > 0 || metadata !== undefined
+    const status = wantedStatus(conversation, rules)
+    if (!hasContent && !status) return
+    const here = { workspaceId: actor.workspaceId, id: conversationId }
+    const closedAt = status && (await writeStatus(change.db, here, { status }))
+    if (hasContent) {
+      await change.db
+        .updateTable('conversation')
+        .set({ ...changes, ...(metadata && { metadata: metadataText(metadata) }) })
+        .where('workspace_id', '=', actor.workspaceId)
+        .where('id', '=', conversationId)
+        .execute()
+    }
+    await record(change, here, {
+      type: 'conversation.updated',
+      actorId: actor.userId,
+      changes: { ...changes, ...(metadata && { metadata }), ...(status && { status, closedAt }) },
+    })
   })
   return getConversation(chat, actor, { conversationId })
+}
+
+/** The status to write, or nothing where the conversation has it already. */
+function wantedStatus(conversation: ConversationRow, { status }: UpdatingRules) {
+  const wanted = status === 'active' ? statusWhenOpen(conversation) : status
+  return wanted === conversation.status ? undefined : wanted
 }
 
 /** Deletes for all: content is emptied, the numbering stays, and nobody finds it again. */
@@ -188,7 +204,12 @@ function pairKey(actor: Actor, input: InputOf<'conversation.create'>): string | 
 }
 
 /** A visitor writes to the inbox of the widget; others name one, and need not when there is only one. */
-async function inboxOf(db: Db, actor: Actor, input: InputOf<'conversation.create'>): Promise<string | null> {
+async function inboxOf(
+  db: Db,
+  actor: Actor,
+  input: InputOf<'conversation.create'>,
+  { firstInbox = false }: OpeningRules,
+): Promise<string | null> {
   if (input.kind !== 'support') {
     if (input.inboxId) throw invalid('inboxId', 'Only a support conversation has an inbox')
     return null
@@ -202,7 +223,9 @@ async function inboxOf(db: Db, actor: Actor, input: InputOf<'conversation.create
     .select(['id', 'identity_required'])
     .where('workspace_id', '=', actor.workspaceId)
     .$if(input.inboxId !== undefined, (query) => query.where('id', '=', input.inboxId ?? ''))
-    .limit(2)
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(firstInbox ? 1 : 2)
     .execute()
   const [inbox, another] = inboxes
   if (!inbox) throw input.inboxId ? notFound() : invalid('inboxId', 'There is no inbox yet')
@@ -238,6 +261,11 @@ async function existing(
   throw new Failure('conversation_exists', { conversationId: other?.id })
 }
 
-function merged(old: Record<string, unknown>, given: Record<string, unknown>): Record<string, unknown> {
+function merged(
+  old: Record<string, unknown>,
+  given: Record<string, unknown>,
+  { keepsNulls = false }: UpdatingRules,
+): Record<string, unknown> {
+  if (keepsNulls) return { ...old, ...given }
   return Object.fromEntries(Object.entries({ ...old, ...given }).filter(([, value]) => value !== null))
 }

@@ -10,8 +10,15 @@ import { requireInstant } from './instants.ts'
 
 type GrantRow = Selectable<Tables['access_grant']>
 
+/** Somebody, or a service that the workspace relies on and that is nobody here. */
+export type Granter = Pick<Actor, 'workspaceId' | 'address'> & { userId: string | null }
+
 /** Lets two people write to each other. With the reference of an earlier grant, that one becomes as asked for now. */
-export async function createGrant(chat: Chat, actor: Actor, input: InputOf<'grant.create'>): Promise<Grant> {
+export async function createGrant(
+  chat: Chat,
+  actor: Granter,
+  input: InputOf<'grant.create'>,
+): Promise<Grant> {
   const columns = columnsOf(input)
   const pair = [columns.person_a, columns.person_b]
   return change(chat, async (change) => {
@@ -140,22 +147,51 @@ export async function endGrant(chat: Chat, actor: Actor, { grantId }: InputOf<'g
       .where('id', '=', grantId)
       .forUpdate()
       .executeTakeFirstOrThrow(notFound)
-    if (before.ended_at) return
-    const after = await change.db
-      .updateTable('access_grant')
-      .set({ ended_at: sql`now()`, changed_xid: sql`pg_current_xact_id()` })
-      .where('workspace_id', '=', actor.workspaceId)
-      .where('id', '=', grantId)
-      .returningAll()
-      .executeTakeFirstOrThrow()
-    await note(change, actor, 'grant.end', before, after)
+    await end(change, actor, before)
   })
+}
+
+/** The same by the reference of the booking or order it stands for; one that was never there has ended already. */
+export async function endGrantByReference(chat: Chat, actor: Granter, reference: string): Promise<void> {
+  await change(chat, async (change) => {
+    const before = await lockByReference(change.db, actor.workspaceId, reference)
+    if (before) await end(change, actor, before)
+  })
+}
+
+async function end(change: Change, actor: Granter, before: GrantRow): Promise<void> {
+  if (before.ended_at) return
+  const after = await change.db
+    .updateTable('access_grant')
+    .set({ ended_at: sql`now()`, changed_xid: sql`pg_current_xact_id()` })
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('id', '=', before.id)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  await note(change, actor, 'grant.end', before, after)
+}
+
+/** Whether two people have a current grant that says so. */
+export async function hasGrant(
+  db: Db,
+  actor: Actor,
+  otherId: string,
+  scope: 'write' | 'attach',
+): Promise<boolean> {
+  const { rows } = await sql<{ id: string }>`select a.id from access_grant a
+    where a.workspace_id = ${actor.workspaceId}
+      and a.person_a = least(${actor.userId}::uuid, ${otherId}::uuid)
+      and a.person_b = greatest(${actor.userId}::uuid, ${otherId}::uuid)
+      and a.ended_at is null and ${scope} = any (a.scopes)
+      and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
+    limit 1`.execute(db)
+  return rows.length > 0
 }
 
 /** For the audit log, and for everybody whom the grant binds or bound. */
 async function note(
   { db, announce }: Change,
-  actor: Actor,
+  actor: Granter,
   action: string,
   before: GrantRow | undefined,
   after: GrantRow,

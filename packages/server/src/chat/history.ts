@@ -1,4 +1,5 @@
 import type { InputOf, Message, ResultOf } from '@parley/protocol'
+import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import { type Standing, standingOf } from './access.ts'
 import type { Actor } from './actor.ts'
@@ -6,6 +7,7 @@ import type { Chat } from './chat.ts'
 import { invalid, notFound } from './failure.ts'
 import { readLog } from './log.ts'
 import { type MessageRow, viewMessage, viewMessages } from './message-view.ts'
+import type { Ranges } from './ranges.ts'
 
 /** A page of messages by position, ascending: the newest, those before a seq, or those after one. */
 export async function listMessages(
@@ -36,6 +38,9 @@ export async function listMessages(
   }
 }
 
+/** Which page, or how many of the newest lie before it. */
+type PageOrOffset = { page: number } | { offset: number }
+
 /**
  * A page by number, ascending: page 1 holds the newest. For doors that count pages; notes are not among them. Messages
  * carry their ordinal, which is never above their seq and never behind it by more than there are other entries: so the
@@ -44,11 +49,11 @@ export async function listMessages(
 export async function pageOfMessages(
   chat: Chat,
   actor: Actor,
-  { conversationId, page, limit }: { conversationId: string; page: number; limit: number },
+  { conversationId, limit, ...where }: { conversationId: string; limit: number } & PageOrOffset,
 ): Promise<{ messages: Message[]; total: number; standing: Standing }> {
   const standing = await standingOf(chat.db, actor, conversationId)
   const { message_count: total, last_seq: lastSeq } = standing.conversation
-  const to = total - (page - 1) * limit
+  const to = total - ('page' in where ? (where.page - 1) * limit : where.offset)
   if (to <= 0) return { messages: [], total, standing }
   const from = Math.max(0, to - limit)
   const rows = await chat.db
@@ -65,6 +70,105 @@ export async function pageOfMessages(
     .orderBy('seq')
     .execute()
   return { messages: await viewMessages(chat.db, rows), total, standing }
+}
+
+/**
+ * A page by number of what lies between two messages, ascending: counted from the newest, or onwards from `afterId`.
+ * An id that is none of this conversation bounds nothing. Notes are not among them.
+ */
+export async function pageBetween(
+  chat: Chat,
+  actor: Actor,
+  between: { conversationId: string; beforeId?: string; afterId?: string; page: number; limit: number },
+): Promise<{ messages: Message[]; total: number }> {
+  const { conversationId, page, limit } = between
+  await standingOf(chat.db, actor, conversationId)
+  const here = { workspaceId: actor.workspaceId, id: conversationId }
+  const seqs = await seqsOf(chat.db, here, [between.beforeId, between.afterId])
+  const before = seqs.get(between.beforeId ?? '')
+  const after = seqs.get(between.afterId ?? '')
+  const found = chat.db
+    .selectFrom('message')
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('conversation_id', '=', conversationId)
+    .where('visibility', '=', 'everyone')
+    .$if(before !== undefined, (query) => query.where('seq', '<', before ?? 0))
+    .$if(after !== undefined, (query) => query.where('seq', '>', after ?? 0))
+  const counted = await found
+    .select((column) => column.fn.countAll<string>().as('count'))
+    .executeTakeFirstOrThrow()
+  const rows = await found
+    .selectAll()
+    .orderBy('seq', after === undefined ? 'desc' : 'asc')
+    .limit(limit)
+    .offset((page - 1) * limit)
+    .execute()
+  if (after === undefined) rows.reverse()
+  return { messages: await viewMessages(chat.db, rows), total: Number(counted.count) }
+}
+
+async function seqsOf(
+  db: Db,
+  conversation: { workspaceId: string; id: string },
+  messageIds: readonly (string | undefined)[],
+): Promise<Map<string, number>> {
+  const wanted = messageIds.filter((id) => id !== undefined)
+  if (wanted.length === 0) return new Map()
+  const rows = await db
+    .selectFrom('message')
+    .select(['id', 'seq'])
+    .where('workspace_id', '=', conversation.workspaceId)
+    .where('conversation_id', '=', conversation.id)
+    .where('id', 'in', wanted)
+    .where('visibility', '=', 'everyone')
+    .execute()
+  return new Map(rows.map((row) => [row.id, row.seq]))
+}
+
+/** The newest message at these positions that somebody else wrote for everyone. The caller has checked who asks. */
+export async function newestByOthers(
+  db: Db,
+  conversation: { workspaceId: string; id: string },
+  userId: string,
+  ranges: Ranges,
+): Promise<{ id: string; seq: number } | undefined> {
+  const within = sql<boolean>`exists (
+    select 1 from unnest(${ranges.map(([from]) => from)}::int[], ${ranges.map(([, to]) => to)}::int[]) as x (f, t)
+    where message.seq between x.f and x.t)`
+  return db
+    .selectFrom('message')
+    .select(['id', 'seq'])
+    .where('workspace_id', '=', conversation.workspaceId)
+    .where('conversation_id', '=', conversation.id)
+    .where('visibility', '=', 'everyone')
+    .where('sender_id', 'is distinct from', userId)
+    .where('seq', '>=', ranges[0]?.[0] ?? 0)
+    .where('seq', '<=', ranges.at(-1)?.[1] ?? 0)
+    .where(within)
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+}
+
+/** What somebody wrote for everyone at these positions, the newest of them first. The caller has checked who asks. */
+export async function writtenWithin(
+  db: Db,
+  conversation: { workspaceId: string; id: string },
+  { senderId, ranges, limit }: { senderId: string; ranges: Ranges; limit: number },
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('message')
+    .select('id')
+    .where('workspace_id', '=', conversation.workspaceId)
+    .where('conversation_id', '=', conversation.id)
+    .where('visibility', '=', 'everyone')
+    .where('kind', '<>', 'system')
+    .where('sender_id', '=', senderId)
+    .where((column) => column.or(ranges.map(([from, to]) => column.between('seq', from, to))))
+    .orderBy('seq', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map((row) => row.id)
 }
 
 /** One message, for somebody who may see it. */

@@ -124,7 +124,7 @@ async function membersOf(
 }
 
 /** The person’s lists are others now: the sweep of every node and a list cursor find it by this (SPEC R12). */
-async function touch(db: Db, workspaceId: string, userId: string): Promise<void> {
+export async function touch(db: Db, workspaceId: string, userId: string): Promise<void> {
   await db
     .updateTable('person')
     .set({ changed_xid: sql`pg_current_xact_id()` })

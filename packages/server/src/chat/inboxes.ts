@@ -139,6 +139,19 @@ export async function requireOwnInbox(db: Db, actor: Actor, inboxId: string): Pr
   return requireInbox(db, actor.workspaceId, inboxId)
 }
 
+/** The inbox of this id, or the oldest one, where strangers come in. */
+export async function findInbox(db: Db, workspaceId: string, inboxId?: string): Promise<InboxRow> {
+  return db
+    .selectFrom('inbox')
+    .selectAll()
+    .where('workspace_id', '=', workspaceId)
+    .$if(inboxId !== undefined, (query) => query.where('id', '=', inboxId ?? ''))
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(1)
+    .executeTakeFirstOrThrow(notFound)
+}
+
 export async function requireInbox(db: Db, workspaceId: string, inboxId: string): Promise<InboxRow> {
   return db
     .selectFrom('inbox')

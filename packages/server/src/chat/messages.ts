@@ -1,7 +1,14 @@
-import { createHash, randomUUIDv7 } from 'node:crypto'
-import { byteLength, type InputOf, limits, type Message, type Visibility } from '@parley/protocol'
+import { hash, randomUUIDv7 } from 'node:crypto'
+import {
+  byteLength,
+  type InputOf,
+  limits,
+  type Message,
+  type MessageKind,
+  type Visibility,
+} from '@parley/protocol'
 import { standingOf } from './access.ts'
-import { type Actor, participantRoleOf } from './actor.ts'
+import { type Actor, isStaff, participantRoleOf } from './actor.ts'
 import { attachmentsOf, attachmentView } from './attachments.ts'
 import type { Chat } from './chat.ts'
 import { reopenForMessage } from './conversation-states.ts'
@@ -11,12 +18,28 @@ import { metadataText } from './metadata.ts'
 import { join } from './participants.ts'
 import type { Draft, Outcome, WrittenDraft } from './send-queue.ts'
 
+/** What a door may ask beyond the API. */
+export type SendingRules = {
+  /** A closed conversation opens for a message while it is `recent` (its inbox says how long), always, or never. */
+  reopens?: 'recent' | 'always' | 'never'
+  /** Somebody of the team who does not take part yet comes in by writing; with `false` that is refused. */
+  joins?: boolean
+  /** A line of the team to which nobody owes an answer: it is never unread. */
+  kind?: 'system'
+}
+
 /**
  * Sends a message. Resolves after the commit, when everybody who listens has been told. The same clientMessageId with
  * the same content gives the same message for ever; with other content it is `key_reused` (promise G3).
  */
-export function sendMessage(chat: Chat, actor: Actor, input: InputOf<'message.send'>): Promise<Message> {
-  return write(chat, actor, input, 'everyone')
+export async function sendMessage(
+  chat: Chat,
+  actor: Actor,
+  input: InputOf<'message.send'>,
+  { reopens = 'recent', joins = true, kind }: SendingRules = {},
+): Promise<Message> {
+  if (kind && !isStaff(actor)) throw new Failure('forbidden')
+  return write(chat, actor, kind ? { ...input, kind } : input, 'everyone', reopens, joins)
 }
 
 /** Writes a note: a message that only the team sees. */
@@ -26,14 +49,19 @@ export async function writeNote(chat: Chat, actor: Actor, input: InputOf<'messag
   return write(chat, actor, input, 'agents')
 }
 
+type Content = Omit<InputOf<'message.send'>, 'kind'> & { kind?: MessageKind }
+type Reopens = NonNullable<SendingRules['reopens']>
+
 async function write(
   chat: Chat,
   actor: Actor,
-  input: InputOf<'message.send'>,
+  input: Content,
   visibility: Visibility,
+  reopens: Reopens = 'recent',
+  joins = true,
 ): Promise<Message> {
   const draft = draftOf(actor, input, visibility)
-  const outcome = await append(chat, actor, draft)
+  const outcome = await append(chat, actor, draft, reopens, !joins)
   switch (outcome.verdict) {
     case 'written':
       return draft.attachmentIds.length === 0
@@ -62,7 +90,7 @@ async function write(
   }
 }
 
-function draftOf(actor: Actor, input: InputOf<'message.send'>, visibility: Visibility): Draft {
+function draftOf(actor: Actor, input: Content, visibility: Visibility): Draft {
   const { conversationId, clientMessageId, body = '', replyToId = null, attachmentIds = [] } = input
   if (body === '' && attachmentIds.length === 0)
     throw invalid('body', 'A message needs a text or an attachment')
@@ -90,7 +118,7 @@ function draftOf(actor: Actor, input: InputOf<'message.send'>, visibility: Visib
 
 /** 128 bits of SHA-256 in the form of a UUID, the smallest fixed-size column that PostgreSQL indexes well. */
 function halfDigest(text: string): string {
-  const hex = createHash('sha256').update(text).digest('hex')
+  const hex = hash('sha256', text, 'hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }
 
@@ -98,7 +126,13 @@ function halfDigest(text: string): string {
  * The batch judges by what it finds. Two of its refusals can be mended here and tried once more: somebody of the team
  * who has not joined yet joins by writing, and a conversation closed not long ago opens again.
  */
-async function append(chat: Chat, actor: Actor, draft: Draft, hasJoined = false): Promise<Outcome> {
+async function append(
+  chat: Chat,
+  actor: Actor,
+  draft: Draft,
+  reopens: Reopens,
+  hasJoined = false,
+): Promise<Outcome> {
   const outcome = await chat.sends.append(draft)
   if (outcome.verdict === 'outsider' && !hasJoined) {
     const { participant } = await standingOf(chat.db, actor, draft.conversationId)
@@ -109,12 +143,11 @@ async function append(chat: Chat, actor: Actor, draft: Draft, hasJoined = false)
         role: participantRoleOf(actor.role),
       })
     }
-    return append(chat, actor, draft, true)
+    return append(chat, actor, draft, reopens, true)
   }
-  if (outcome.verdict === 'closed' && (await reopenForMessage(chat, actor, draft.conversationId))) {
-    return chat.sends.append(draft)
-  }
-  return outcome
+  if (outcome.verdict !== 'closed' || reopens === 'never') return outcome
+  const isOpen = await reopenForMessage(chat, actor, draft.conversationId, { always: reopens === 'always' })
+  return isOpen ? chat.sends.append(draft) : outcome
 }
 
 /** Tells everybody who listens about a batch that has just been committed. Part of writing, not a second step. */

@@ -64,7 +64,8 @@ export async function leaveConversation(
 ): Promise<void> {
   await change(chat, async (change) => {
     const { conversation } = await standingOf(change.db, actor, conversationId, { lock: true })
-    if (conversation.assignee_id === actor.userId && conversation.status === 'assigned') {
+    const isActive = conversation.status === 'assigned' || conversation.status === 'open'
+    if (conversation.assignee_id === actor.userId && isActive) {
       await unassign(change, actor, conversationId)
     }
     if (!(await expel(change, actor, conversationId, actor.userId))) throw notFound()

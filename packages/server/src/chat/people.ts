@@ -142,6 +142,21 @@ export async function personById(
     .executeTakeFirstOrThrow(notFound)
 }
 
+/** The same by the ids that another service gave them. */
+export async function peopleByExternalIds(
+  db: Db,
+  workspaceId: string,
+  externalIds: readonly string[],
+): Promise<PersonRow[]> {
+  if (externalIds.length === 0) return []
+  return db
+    .selectFrom('person')
+    .selectAll()
+    .where('workspace_id', '=', workspaceId)
+    .where(sql<boolean>`external_id = any (${externalIds}::text[])`)
+    .execute()
+}
+
 /** Several people at once, switched off or not; whoever does not exist is left out. The caller has checked that they may be seen. */
 export async function peopleByIds(
   db: Db,

@@ -68,6 +68,44 @@ export async function markRead(chat: Chat, actor: Actor, messageIds: readonly st
   })
 }
 
+/** What reached somebody's socket. */
+export type Arrival = { conversationId: string; userId: string; seq: number }
+
+/**
+ * Marks what a door has written to its sockets as delivered: many marks of many people in one statement. Only of those
+ * who take part; the door has checked that they do hear these conversations.
+ */
+export async function markDelivered(
+  chat: Chat,
+  workspaceId: string,
+  arrivals: readonly Arrival[],
+): Promise<void> {
+  await change(chat, async (change) => {
+    const { rows } = await sql<{ conversation_id: string; inbox_id: string | null; person_id: string }>`
+      select given.c as conversation_id, given.inbox_id, given.p as person_id from (
+        select g.c, g.p, g.seq, k.inbox_id from unnest(
+          ${arrivals.map((one) => one.conversationId)}::uuid[], ${arrivals.map((one) => one.userId)}::uuid[],
+          ${arrivals.map((one) => one.seq)}::int[]) as g (c, p, seq)
+        join conversation k on k.workspace_id = ${workspaceId} and k.id = g.c
+        join participant t on t.workspace_id = k.workspace_id and t.conversation_id = g.c and t.person_id = g.p
+          and t.left_at is null
+        order by g.c, g.p
+      ) given
+      where move_receipt(${workspaceId}, given.c, given.p, given.seq, 0, '{}', false)`.execute(change.db)
+    if (rows.length === 0) return
+    const moved = await sql<{ conversation_id: string; receipt: Receipt }>`
+      select r.conversation_id, ${receiptOf('r', 'r')} as receipt from receipt r
+      join unnest(${rows.map((row) => row.conversation_id)}::uuid[], ${rows.map((row) => row.person_id)}::uuid[]) as m (c, p)
+        on r.conversation_id = m.c and r.person_id = m.p
+      where r.workspace_id = ${workspaceId}`.execute(change.db)
+    const inboxes = new Map(rows.map((row) => [row.conversation_id, row.inbox_id]))
+    for (const { conversation_id: conversationId, receipt } of moved.rows) {
+      const inboxId = inboxes.get(conversationId) ?? null
+      change.announce({ type: 'receipt', workspaceId, conversationId, inboxId, receipt })
+    }
+  })
+}
+
 /** Somebody's mark passed (from, to] at this time. */
 export type Move = { userId: string; kind: 'delivered' | 'read'; from: number; to: number; at: string }
 
@@ -178,6 +216,23 @@ export async function receiptsOf(
       ${userId ? sql`and r.person_id = ${userId}` : sql``}
     order by r.person_id`.execute(db)
   return rows.map((row) => row.receipt)
+}
+
+/** Everybody's marks in each of these conversations. The caller has checked who wants to know. */
+export async function receiptsIn(
+  db: Db,
+  workspaceId: string,
+  conversationIds: readonly string[],
+): Promise<Map<string, Receipt[]>> {
+  if (conversationIds.length === 0) return new Map()
+  const { rows } = await sql<{ id: string; receipt: Receipt }>`
+    select r.conversation_id as id, ${receiptOf('r', 'r')} as receipt from receipt r
+    where r.workspace_id = ${workspaceId} and r.conversation_id = any (${conversationIds}::uuid[])`.execute(
+    db,
+  )
+  return new Map(
+    [...Map.groupBy(rows, (row) => row.id)].map(([id, ofOne]) => [id, ofOne.map(({ receipt }) => receipt)]),
+  )
 }
 
 async function move(

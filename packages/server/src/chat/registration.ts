@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import type { Inbox, InputOf, Session } from '@parley/protocol'
+import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import { hasRank, isStaff } from './actor.ts'
 import { audit } from './audit.ts'
@@ -52,16 +53,19 @@ export type Registration = {
 
 /**
  * The one way into a workspace by signing up, for every door. `finish` says what else belongs to it, in the same
- * transaction (a session, an inbox to work in), and what the answer is; when it fails, nothing is stored.
+ * transaction (a session, an inbox to work in), and what the answer is; when it fails, nothing is stored. `check` may
+ * refuse what else a door minds, once it is clear that somebody may register at all.
  */
 export async function registerPerson<T>(
   chat: Chat,
   caller: Caller,
   asked: Registration,
   finish: (change: Change, person: PersonRow) => Promise<T>,
+  { check }: { check?: () => Promise<void> } = {},
 ): Promise<T> {
   const workspace = await workspaceById(chat.db, asked.workspaceId)
   const { invitation, ...admission } = await admit(chat, caller, workspace, asked)
+  await check?.()
   await refuseTaken(chat.db, asked)
   const passwordHash = await hashPassword(asked.password)
   return refusingDuplicates(() =>
@@ -106,6 +110,17 @@ async function refuseTaken(db: Db, { workspaceId, username }: Registration): Pro
     .where('username', '=', username)
     .executeTakeFirst()
   if (holder) throw new Failure('already_exists', { field: 'username' })
+}
+
+/** Whether somebody signs in with this e-mail already. */
+export async function isEmailTaken(db: Db, workspaceId: string, email: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('person')
+    .select('id')
+    .where('workspace_id', '=', workspaceId)
+    .where(sql<boolean>`lower(email) = lower(${email}) and email is not null and password_hash is not null`)
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 type Admission = {

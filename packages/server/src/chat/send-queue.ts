@@ -1,5 +1,6 @@
 import type { MessageKind, Visibility } from '@parley/protocol'
 import type { Pool } from 'pg'
+import { within } from './deadline.ts'
 import { Failure } from './failure.ts'
 
 /** A message that wants to be written. `sendKey` and `contentHash` are half SHA-256 digests, written as UUIDs. */
@@ -43,6 +44,8 @@ export type WrittenDraft = { draft: Draft; outcome: Written }
 
 type Entry = {
   draft: Draft
+  /** When its sender has waited long enough. */
+  dueAt: number
   settled: Promise<Outcome>
   resolve(outcome: Outcome): void
   reject(error: unknown): void
@@ -51,6 +54,8 @@ type Entry = {
 const largestBatch = 256
 const longestQueue = 20_000
 const answerWithinMs = 5_000
+/** Of which a batch has at least this for itself, so that a long queue does not make every batch fail. */
+const writeWithinMs = 2_500
 
 /**
  * Group commit. Sends that arrive while a batch is being written wait together and are written by the next one: one
@@ -87,7 +92,14 @@ export class SendQueue {
     if (this.#waiting.size >= longestQueue)
       throw new Failure('overloaded', { notApplied: true, retryAfter: 1 })
     const entry = { draft, ...Promise.withResolvers<Outcome>() }
-    const waiting: Entry = { draft, settled: entry.promise, resolve: entry.resolve, reject: entry.reject }
+    const dueAt = performance.now() + answerWithinMs
+    const waiting: Entry = {
+      draft,
+      dueAt,
+      settled: entry.promise,
+      resolve: entry.resolve,
+      reject: entry.reject,
+    }
     this.#waiting.set(draft.sendKey, waiting)
     this.#write()
     return waiting.settled
@@ -119,7 +131,14 @@ export class SendQueue {
   #nextBatch(): Entry[] {
     const batch: Entry[] = []
     let claims = false
+    const now = performance.now()
     for (const [key, entry] of this.#waiting) {
+      // It waited so long, behind a batch that did not come back or too many others, that writing it could be late.
+      if (entry.dueAt - now < writeWithinMs) {
+        this.#waiting.delete(key)
+        entry.reject(new Failure('overloaded', { notApplied: true, retryAfter: 1 }))
+        continue
+      }
       if (this.#busy.has(entry.draft.conversationId)) continue
       if (entry.draft.attachmentIds.length > 0) {
         if (claims) continue
@@ -137,6 +156,7 @@ export class SendQueue {
       const outcomes = await appendMessages(
         this.#pool,
         batch.map((entry) => entry.draft),
+        Math.min(...batch.map((entry) => entry.dueAt)),
       )
       await this.#onWritten(
         batch.flatMap((entry, item) => {
@@ -172,12 +192,11 @@ type Row = {
 const text =
   'select outcome, message_id, message_seq, role, at, inbox from append_messages($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)'
 
-async function appendMessages(pool: Pool, drafts: Draft[]): Promise<Outcome[]> {
+async function appendMessages(pool: Pool, drafts: Draft[], dueAt: number): Promise<Outcome[]> {
   const column = <T>(pick: (draft: Draft) => T) => drafts.map(pick)
   const query = {
     name: 'append_messages',
     text,
-    query_timeout: answerWithinMs,
     values: [
       column((d) => d.workspaceId),
       column((d) => d.conversationId),
@@ -194,7 +213,7 @@ async function appendMessages(pool: Pool, drafts: Draft[]): Promise<Outcome[]> {
       column((d) => (d.attachmentIds.length > 0 ? JSON.stringify(d.attachmentIds) : null)),
     ],
   }
-  const { rows } = await pool.query<Row>(query)
+  const rows = await ask(pool, query, dueAt)
   return rows.map((row) =>
     row.outcome === 'written' || row.outcome === 'repeat'
       ? {
@@ -209,11 +228,35 @@ async function appendMessages(pool: Pool, drafts: Draft[]): Promise<Outcome[]> {
   )
 }
 
+/** Getting a connection and getting an answer share the time there is. Until there is one, nothing was asked. */
+async function ask(
+  pool: Pool,
+  query: { name: string; text: string; values: unknown[] },
+  dueAt: number,
+): Promise<Row[]> {
+  const left = () => Math.max(1, dueAt - performance.now())
+  const connecting = pool.connect()
+  const client = await within(left(), connecting).catch((error: unknown) => {
+    connecting.then((late) => late.release()).catch(() => {})
+    throw error
+  })
+  try {
+    const { rows } = await client.query<Row>({ ...query, query_timeout: left() } as typeof query)
+    client.release()
+    return rows
+  } catch (error) {
+    // A refusal leaves the connection as it was; whatever else happened, nobody knows what it still says.
+    client.release(isRefusalOfData(error) ? undefined : true)
+    throw error
+  }
+}
+
 /** SQLSTATE classes 22 and 23: the data was refused, the connection is fine. */
 const isRefusalOfData = (error: unknown) => /^2[23]/.test(sqlState(error))
 
 /** Before the statement reached the store nothing can have been applied; afterwards only the store knows. */
 function failureOf(error: unknown): Failure {
+  if (error instanceof Failure) return error
   const state = sqlState(error)
   if (/^(2[23]|40|53|57P03)/.test(state) || isConnectFailure(error)) {
     return new Failure('unavailable', { notApplied: true, retryAfter: 1 }, { cause: error })

@@ -1,4 +1,11 @@
-import type { Conversation, ConversationPage, ConversationSummary, InputOf, Receipt } from '@parley/protocol'
+import type {
+  Conversation,
+  ConversationKind,
+  ConversationPage,
+  ConversationSummary,
+  InputOf,
+  Receipt,
+} from '@parley/protocol'
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import type { ConversationRow } from './access.ts'
@@ -27,6 +34,24 @@ export async function listConversations(
   const nextPage =
     found.length > limit && last ? encodeCursor([last.exactUpdatedAt, last.summary.conversation.id]) : null
   return { conversations: conversations.map(({ summary }) => summary), nextPage, cursor }
+}
+
+/** The same by number: page 1 holds the newest activity. For doors that count pages and say how many there are. */
+export async function pageOfConversations(
+  chat: Chat,
+  actor: Actor,
+  { page, limit, ...input }: Omit<InputOf<'conversation.list'>, 'page'> & { page: number; limit: number },
+): Promise<{ conversations: ConversationSummary[]; total: number }> {
+  const conditions = [visibleTo(actor), ...filters(actor, input)]
+  const { rows } = await sql<{ total: number }>`
+    select count(*)::int as total from conversation c where ${sql.join(conditions, sql` and `)}`.execute(
+    chat.db,
+  )
+  const total = rows[0]?.total ?? 0
+  const before = (page - 1) * limit
+  if (before >= total) return { conversations: [], total }
+  const found = await summarise(chat.db, actor, conditions, limit, before)
+  return { conversations: found.map(({ summary }) => summary), total }
 }
 
 /** One conversation as the actor sees it. */
@@ -99,10 +124,11 @@ export async function resumeCursor(chat: Pick<Chat, 'db' | 'store'>): Promise<st
 export const cursorAt = (chat: Pick<Chat, 'store'>, horizon: string) =>
   encodeCursor([chat.store.epoch, horizon])
 
-/** How many messages wait for the actor in conversations they take part in. */
+/** How many messages wait for the actor in conversations they take part in, or only in `active` ones, or those of a kind. */
 export async function countUnread(
   chat: Chat,
   actor: Actor,
+  { active = false, kind }: { active?: boolean; kind?: ConversationKind } = {},
 ): Promise<{ messages: number; conversations: number }> {
   const { rows } = await sql<{ messages: number; conversations: number }>`
     select coalesce(sum(unread), 0)::int as messages, count(*) filter (where unread > 0)::int as conversations
@@ -110,6 +136,7 @@ export async function countUnread(
       select ${unread(actor)} as unread
       from participant p
       join conversation c on c.workspace_id = p.workspace_id and c.id = p.conversation_id and c.deleted_at is null
+        ${active ? sql`and c.status not in ('closed', 'archived')` : sql``} ${kind ? sql`and c.kind = ${kind}` : sql``}
       left join receipt r on r.workspace_id = c.workspace_id and r.conversation_id = c.id and r.person_id = p.person_id
       where p.workspace_id = ${actor.workspaceId} and p.person_id = ${actor.userId} and p.left_at is null
     ) as counted`.execute(chat.db)
@@ -186,12 +213,13 @@ async function summarise(
   actor: Actor,
   conditions: RawBuilder<unknown>[],
   limit: number,
+  offset = 0,
 ): Promise<{ summary: ConversationSummary; exactUpdatedAt: string }[]> {
   const seen = isStaff(actor) ? sql`true` : sql`m.visibility = 'everyone'`
   const { rows } = await sql<SummaryRow>`
     with page as materialized (
       select c.* from conversation c where ${sql.join(conditions, sql` and `)}
-      order by c.updated_at desc, c.id desc limit ${limit}
+      order by c.updated_at desc, c.id desc limit ${limit} offset ${offset}
     )
     select c.*, c.updated_at::text as exact_updated_at, ${unread(actor)} as unread,
       (select to_jsonb(m) from message m where m.workspace_id = c.workspace_id and m.conversation_id = c.id and ${seen}

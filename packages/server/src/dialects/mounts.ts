@@ -58,10 +58,12 @@ export async function mountDialects(
     })
   }
   const sockets = new WebSocketServer({ noServer: true, maxPayload: frameBytes, perMessageDeflate: false })
-  serveSocketIo(
+  const io = serveSocketIo(
     app.server,
     prefixes.filter(({ dialect }) => dialect.socketio),
   )
+  // Sockets are not requests: a server that closes would wait for them as long as they like.
+  app.addHook('preClose', async () => sendAway(sockets, io))
   return {
     door: (request, socket, head) => {
       const host = hosts.find((mounted) => mounted.host === request.headers.host?.split(':')[0])
@@ -147,18 +149,25 @@ async function openPort(
   const accept: UpgradeDoor = (request, socket, head) =>
     acceptWebSocket(sockets, dialect, door, parley, request, socket, head)
   routeUpgrades(app.server, [accept], dialect.otherUpgrades)
-  const io = dialect.socketio && socketIoOn(app.server)
+  const io = dialect.socketio ? socketIoOn(app.server) : undefined
   if (io) dialect.socketio?.(io.of('/'), door)
   const url = await app.listen({ host: parley.chat.config.host, port })
   return {
     dialect: dialect.name,
     url,
     close: async () => {
-      for (const client of sockets.clients) client.close(1012, 'restarting')
-      io?.disconnectSockets(true)
+      sendAway(sockets, io)
       await app.close()
     },
   }
+}
+
+function sendAway(sockets: WebSocketServer, io: SocketIo | undefined): void {
+  for (const client of sockets.clients) {
+    client.close(1012, 'restarting')
+    setTimeout(() => client.terminate(), 2_000).unref()
+  }
+  io?.disconnectSockets(true)
 }
 
 function acceptWebSocket(
@@ -217,12 +226,16 @@ function boundedSocket(raw: WebSocket, outboxBytes: number): TextSocket {
 }
 
 /** On the main listener a Socket.IO client takes the path of its URL for a namespace, with or without a slash at the end. */
-function serveSocketIo(server: HttpServer, mounted: { dialect: Dialect; door: Door }[]): void {
-  if (mounted.length === 0) return
+function serveSocketIo(
+  server: HttpServer,
+  mounted: { dialect: Dialect; door: Door }[],
+): SocketIo | undefined {
+  if (mounted.length === 0) return undefined
   const io = socketIoOn(server)
   for (const { dialect, door } of mounted) {
     dialect.socketio?.(io.of(new RegExp(`^/${dialect.name}/?$`)) as unknown as ReturnType<typeof io.of>, door)
   }
+  return io
 }
 
 function socketIoOn(server: HttpServer): SocketIo {

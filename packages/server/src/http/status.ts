@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
+import { within } from '../chat/deadline.ts'
 import type { Parley } from '../parley.ts'
 import { version } from '../version.ts'
 
@@ -29,7 +30,7 @@ export function statusRoutes(app: FastifyInstance, parley: Parley): void {
 async function whyNotReady(parley: Parley): Promise<string | null> {
   if (parley.isDraining) return 'stopping'
   try {
-    await sql`select 1`.execute(parley.chat.db)
+    await within(2_000, sql`select 1`.execute(parley.chat.db))
     return null
   } catch {
     return 'the store does not answer'

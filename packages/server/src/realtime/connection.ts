@@ -116,8 +116,12 @@ export class Connection implements Listener, Peer {
     return JSON.stringify({ ...event, message: linkedMessage(this.#parley.chat, event.message, this.actor) })
   }
 
+  get isCongested(): boolean {
+    return this.#state.name !== 'closed' && this.#wire.queued() > this.#parley.chat.config.outboxBytes / 4
+  }
+
   async drained(): Promise<void> {
-    while (this.#state.name !== 'closed' && this.#wire.queued() > this.#parley.chat.config.outboxBytes / 4) {
+    while (this.isCongested) {
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
@@ -139,10 +143,14 @@ export class Connection implements Listener, Peer {
     })
   }
 
+  reap(): void {
+    if (this.#state.name !== 'live') return
+    if (Date.now() - this.#heardAt > limits.deadPeerMs) this.close('peer_silent')
+  }
+
   /** Called by the heartbeat clock. `cursor` is the list position this node has told everybody up to. */
   beat(cursor: string): void {
     if (this.#state.name !== 'live') return
-    if (Date.now() - this.#heardAt > limits.deadPeerMs) return this.close('peer_silent')
     this.#control({ type: 'heartbeat', cursor: this.#state.told ?? cursor, sent: this.#sent })
   }
 
@@ -327,7 +335,9 @@ export class Connection implements Listener, Peer {
         this.#control({ type: 'reset', conversationId: null, reason: 'access' })
       }
     } catch (error) {
-      this.close(error instanceof Failure ? 'revoked' : 'restarting')
+      if (error instanceof Failure && !error.retry) return this.close('revoked')
+      // The store is away: an outage ends no connection (promise G12), so the question is asked again.
+      setTimeout(() => this.recheck(), 1_000).unref()
     }
   }
 

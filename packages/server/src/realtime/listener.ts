@@ -9,6 +9,8 @@ export type Listener = {
   readonly hearsAll?: boolean
   /** Takes a frame; must not throw and must not wait. */
   hear(frame: Frame): void
+  /** So much waits for it that it should not be told more of the past before `drained`. */
+  readonly isCongested?: boolean
   /** Resolves when frames heard so far have mostly left, so that a long catch-up does not pile up. */
   drained(): Promise<void>
   /** What this person may do has changed: look again. */

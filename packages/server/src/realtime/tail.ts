@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { LogEvent, Visibility } from '@parley/protocol'
 import { isStaff } from '../chat/actor.ts'
 import type { LoggedEntry } from '../chat/chat.ts'
@@ -136,10 +137,28 @@ export class Tail {
 
   async #readMissing(): Promise<void> {
     while (this.#seq !== undefined && this.#target > this.#seq) {
-      const { entries, lastSeq } = await this.#read(this.conversation, this.#seq, pageSize)
+      const isWanted = () => this.#followers.size > 0 || this.#surroundings.audience().size > 0
+      const page = await this.#readPatiently(this.#seq, isWanted)
+      if (!page) return
+      const { entries, lastSeq } = page
       for (const entry of entries) if (entry.event.seq === this.#seq + 1) this.#tell(entry)
       // A target beyond the log is a hint about a transaction that never came to be, or a restored store.
       this.#target = Math.min(this.#target, Math.max(lastSeq, this.#seq))
+    }
+  }
+
+  /** A store that is away for a while is asked again for as long as somebody waits: nobody loses their place. */
+  async #readPatiently(
+    after: number,
+    isWanted: () => boolean,
+  ): Promise<Awaited<ReturnType<LogReader>> | null> {
+    for (;;) {
+      try {
+        return await this.#read(this.conversation, after, pageSize)
+      } catch {
+        await wait(500, undefined, { ref: false })
+        if (!isWanted()) return null
+      }
     }
   }
 
@@ -154,14 +173,20 @@ export class Tail {
   async #catchUp(listener: Listener, follower: Follower): Promise<number | 'ahead' | null> {
     for (;;) {
       const target = this.#target
-      const page = await this.#read(this.conversation, follower.position, pageSize)
-      if (this.#followers.get(listener) !== follower) return null
+      const isWanted = () => this.#followers.get(listener) === follower
+      const page = await this.#readPatiently(follower.position, isWanted)
+      if (!page || !isWanted()) return null
       if (follower.position > page.lastSeq) {
         this.#followers.delete(listener)
         return 'ahead'
       }
       for (const { event, visibility } of page.entries) {
         if (visibility === 'everyone' || follower.sees === 'agents') listener.hear(new Frame(event))
+        follower.position = event.seq
+        // A page of long messages is more than may wait for one connection.
+        if (!listener.isCongested) continue
+        await listener.drained()
+        if (this.#followers.get(listener) !== follower) return null
       }
       follower.position = page.upTo
       // The log was read to its end: a target beyond it, set before that, was a hint about nothing.

@@ -16,7 +16,8 @@ export async function migrate(pool: Pool): Promise<string[]> {
     try {
       return await applyPending(client)
     } finally {
-      await client.query('select pg_advisory_unlock($1)', [migrationLock])
+      // A lost connection has let go of it already; what went wrong before is what matters.
+      await client.query('select pg_advisory_unlock($1)', [migrationLock]).catch(() => {})
     }
   } finally {
     client.release()
@@ -44,7 +45,7 @@ async function applyPending(client: PoolClient): Promise<string[]> {
       await client.query('insert into migration (name) values ($1)', [name])
       await client.query('commit')
     } catch (error) {
-      await client.query('rollback')
+      await client.query('rollback').catch(() => {})
       throw new Error(`Migration ${name} failed`, { cause: error })
     }
   }

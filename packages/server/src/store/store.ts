@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { openEmbedded } from './embedded.ts'
 import { migrate } from './migrate.ts'
+import { keepStatistics } from './statistics.ts'
 import type { DB } from './tables.ts'
 
 export type Tables = DB
@@ -28,13 +29,12 @@ export type StoreConfig = { databaseUrl: string | null; dataDir: string; poolSiz
 export async function openStore(config: StoreConfig): Promise<Store> {
   if (config.databaseUrl) {
     const pool = poolOf({ connectionString: config.databaseUrl, max: config.poolSize })
-    return finish(
-      'postgres',
-      pool,
-      () => durabilityOf(pool),
-      config.poolSize > 4 ? 2 : 1,
-      () => pool.end(),
-    )
+    const stopStatistics = keepStatistics(pool)
+    const close = () => {
+      stopStatistics()
+      return pool.end()
+    }
+    return finish('postgres', pool, () => durabilityOf(pool), config.poolSize > 4 ? 2 : 1, close)
   }
   const embedded = await openEmbedded(config.dataDir)
   const pool = poolOf({ ...embedded.connection, max: embedded.poolSize })

@@ -1,0 +1,284 @@
+import { randomUUID } from 'node:crypto'
+import type { Event, Message, Presence, Receipt } from '@parley/protocol'
+import type { Socket } from 'socket.io'
+import type { AccessClaims } from '../../chat/access-tokens.ts'
+import type { Actor } from '../../chat/actor.ts'
+import { notFound } from '../../chat/failure.ts'
+import { membersOf } from '../../chat/participants.ts'
+import { listReceipts, markMessagesRead } from '../../chat/receipts.ts'
+import { actorOfSession } from '../../chat/sessions.ts'
+import { setTyping } from '../../chat/typing.ts'
+import type { Listening } from '../door.ts'
+import { Asking, accessDenied, conversationIn, fieldsOf, notSent, silence } from './asking.ts'
+import { activeFor } from './conversation-routes.ts'
+import { check, forms } from './forms.ts'
+import { idOf, uuidOf } from './ids.ts'
+import { MemberRoom } from './member-room.ts'
+import { send } from './message-routes.ts'
+import { member, type Priyo, reader } from './priyo.ts'
+import { isOnline, isShown, lastSeenOf, messageNew, newSpans, readSpans } from './translate.ts'
+import { Typists } from './typists.ts'
+
+/** Somebody with an account on a socket. They hear the conversations that they have joined, and no other. */
+export class MemberSocket {
+  readonly #priyo: Priyo
+  readonly #socket: Socket
+  readonly #claims: AccessClaims
+  #actor: Actor
+  readonly #rooms = new Map<string, MemberRoom>()
+  readonly #online = new Map<string, boolean>()
+  /** Our keys of what this socket is sending, and what it is marking as read. */
+  readonly #sending = new Set<string>()
+  readonly #reading = new Set<string>()
+  #listening: Promise<Listening> | undefined
+  /** Joins and leaves, one after the other; whatever is asked after them waits for them. */
+  #moving: Promise<unknown> = Promise.resolve()
+
+  constructor(priyo: Priyo, socket: Socket, guest: { claims: AccessClaims; actor: Actor }) {
+    this.#priyo = priyo
+    this.#socket = socket
+    this.#claims = guest.claims
+    this.#actor = guest.actor
+  }
+
+  open(): void {
+    const asking = new Asking(this.#socket)
+    this.#listening = this.#priyo.door.listen(
+      {
+        actor: reader(this.#actor),
+        hear: (event) => this.#hear(event),
+        reauthenticate: async () => {
+          this.#actor = member(await actorOfSession(this.#priyo.chat, this.#claims))
+          return reader(this.#actor)
+        },
+        ended: () => this.#socket.disconnect(true),
+      },
+      { feed: false },
+    )
+    this.#socket.on('disconnect', () => this.#close())
+    asking.on('conversation:join', accessDenied, (id) => this.#inTurn(() => this.#join(idOfRoom(id))))
+    asking.on('conversation:leave', silence, (id) => this.#inTurn(() => this.#leave(idOfRoom(id))))
+    asking.on('message:send', notSent, (payload) => this.#send(payload))
+    asking.on('message:read', accessDenied, (payload) => this.#markRead(fieldsOf(payload)))
+    asking.on('typing:start', silence, (payload) => this.#type(conversationIn(payload), true))
+    asking.on('typing:stop', silence, (payload) => this.#type(conversationIn(payload), false))
+    asking.on('user-typing', silence, (payload) =>
+      this.#type(conversationIn(payload), fieldsOf(payload).isTyping === true),
+    )
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#moving.then(work)
+    this.#moving = turn.catch(() => {})
+    return turn
+  }
+
+  async #close(): Promise<void> {
+    for (const room of this.#rooms.values()) room.typists.close()
+    this.#rooms.clear()
+    const listening = await this.#listening
+    listening?.end()
+  }
+
+  async #ears(): Promise<Listening> {
+    if (!this.#listening) throw new Error('A socket was asked something before it was opened')
+    return this.#listening
+  }
+
+  async #join(conversationId: string): Promise<void> {
+    if (this.#rooms.has(conversationId)) return
+    const { chat, workspaceId, faces } = this.#priyo
+    const me = reader(this.#actor)
+    const { conversation } = await activeFor(this.#priyo, this.#actor, conversationId)
+    const room = new MemberRoom(
+      new Typists((userId, typing) => this.#tellTyping(conversationId, userId, typing)),
+    )
+    const before = await listReceipts(chat, me, { conversationId })
+    for (const receipt of before.receipts) room.mark(receipt)
+    const members = (await membersOf(chat.db, workspaceId, [conversationId])).get(conversationId) ?? []
+    for (const { userId } of members) room.members.add(userId)
+    room.takesPart = room.members.has(this.#actor.userId)
+    await faces.of(room.members)
+    const listening = await this.#ears()
+    if (this.#socket.disconnected) return
+    this.#rooms.set(conversationId, room)
+    await listening.follow(conversationId)
+    await this.#watch()
+    this.#arrived(room, conversationId, conversation.lastSeq)
+    // What moved while we were on our way in was announced to nobody here.
+    const { receipts } = await listReceipts(chat, me, { conversationId })
+    for (const receipt of receipts) await this.#tellReceipt(conversationId, receipt)
+  }
+
+  async #leave(conversationId: string): Promise<void> {
+    await this.#drop(conversationId)
+  }
+
+  async #drop(conversationId: string): Promise<void> {
+    const room = this.#rooms.get(conversationId)
+    if (!room) return
+    this.#rooms.delete(conversationId)
+    room.typists.close()
+    const listening = await this.#ears()
+    listening.unfollow(conversationId)
+    await this.#watch()
+  }
+
+  async #send(payload: unknown): Promise<void> {
+    await this.#moving
+    const given = check(forms.message, payload)
+    const key = randomUUID()
+    this.#sending.add(key)
+    try {
+      await send(this.#priyo, this.#actor, given, key)
+    } finally {
+      await this.#settled()
+      this.#sending.delete(key)
+    }
+  }
+
+  async #markRead({ messageId, conversationId }: Record<string, unknown>): Promise<void> {
+    await this.#moving
+    const [conversation, message] = [uuidOf(conversationId), uuidOf(messageId)]
+    if (!conversation || !message) throw notFound()
+    this.#reading.add(message)
+    try {
+      await markMessagesRead(this.#priyo.chat, reader(this.#actor), {
+        conversationId: conversation,
+        messageIds: [message],
+      })
+    } finally {
+      await this.#settled()
+      this.#reading.delete(message)
+    }
+  }
+
+  async #type(id: unknown, typing: boolean): Promise<void> {
+    await this.#moving
+    const conversationId = uuidOf(id)
+    if (!conversationId) throw notFound()
+    await setTyping(this.#priyo.chat, reader(this.#actor), { conversationId, typing })
+  }
+
+  async #settled(): Promise<void> {
+    const listening = await this.#ears()
+    await listening.settled()
+  }
+
+  async #hear(event: Event): Promise<void> {
+    if (event.type === 'presence.changed') return this.#tellStatus(event.presence)
+    if (!('conversationId' in event)) return
+    const { conversationId } = event
+    const room = this.#rooms.get(conversationId)
+    if (!room) return
+    switch (event.type) {
+      case 'message.created':
+        return this.#tellMessage(room, event.message)
+      case 'receipt.moved':
+        return this.#tellReceipt(conversationId, event.receipt)
+      case 'typing.changed':
+        if (event.userId !== this.#actor.userId) room.typists.hear(event.userId, event.typing)
+        return
+      case 'participant.joined':
+        room.members.add(event.participant.userId)
+        room.takesPart ||= event.participant.userId === this.#actor.userId
+        return this.#watch()
+      case 'participant.left':
+        room.members.delete(event.userId)
+        return event.userId === this.#actor.userId ? this.#drop(conversationId) : this.#watch()
+      case 'conversation.updated': {
+        const { status } = event.changes
+        if (status === 'closed' || status === 'archived') await this.#drop(conversationId)
+        return
+      }
+      case 'conversation.deleted':
+      case 'conversation.lost':
+        return this.#drop(conversationId)
+    }
+  }
+
+  async #tellMessage(room: MemberRoom, message: Message): Promise<void> {
+    if (!isShown(message)) return
+    const faceOf = await this.#priyo.faces.of([message.senderId])
+    this.#socket.emit('message:new', messageNew(message, faceOf(message.senderId), this.#priyo.urlOf))
+    if (message.senderId !== this.#actor.userId) {
+      return this.#arrived(room, message.conversationId, message.seq)
+    }
+    if (this.#sending.has(message.clientMessageId ?? '')) room.sent(message.id, message.seq)
+  }
+
+  #arrived(room: MemberRoom, conversationId: string, seq: number): void {
+    if (room.takesPart) this.#priyo.arrivals.note({ conversationId, userId: this.#actor.userId, seq })
+  }
+
+  async #tellReceipt(conversationId: string, receipt: Receipt): Promise<void> {
+    const room = this.#rooms.get(conversationId)
+    if (!room) return
+    const before = room.mark(receipt)
+    if (receipt.userId !== this.#actor.userId) {
+      for (const { id, reached } of room.reached(receipt.userId)) {
+        this.#socket.emit('message:delivered', {
+          messageId: idOf(id),
+          conversationId: idOf(conversationId),
+          deliveredTo: reached.map(idOf),
+        })
+      }
+    }
+    const spans = newSpans(before, readSpans(receipt))
+    if (spans.length > 0) await this.#tellRead(conversationId, receipt.userId, spans)
+  }
+
+  async #tellRead(conversationId: string, userId: string, spans: ReturnType<typeof newSpans>): Promise<void> {
+    const me = reader(this.#actor)
+    const readings = await this.#priyo.readings.find(this.#priyo, me, conversationId, userId, spans)
+    for (const { messageId, readAt } of readings) {
+      if (userId === this.#actor.userId && this.#reading.has(messageId)) continue
+      this.#socket.emit('message:read', {
+        messageId: idOf(messageId),
+        conversationId: idOf(conversationId),
+        readBy: idOf(userId),
+        readAt,
+      })
+    }
+  }
+
+  async #tellTyping(conversationId: string, userId: string, typing: boolean): Promise<void> {
+    const faceOf = await this.#priyo.faces.of([userId])
+    this.#socket.emit(typing ? 'typing:start' : 'typing:stop', {
+      conversationId: idOf(conversationId),
+      userId: idOf(userId),
+      username: faceOf(userId).username,
+    })
+  }
+
+  /** Told once, however many rooms are shared, and not again while it is the same. */
+  async #tellStatus(presence: Presence): Promise<void> {
+    const { userId } = presence
+    if (this.#online.get(userId) === isOnline(presence)) return
+    this.#online.set(userId, isOnline(presence))
+    const faceOf = await this.#priyo.faces.of([userId])
+    this.#socket.emit('user:status', {
+      userId: idOf(userId),
+      isOnline: isOnline(presence),
+      lastSeen:
+        presence.lastSeenAt ??
+        (isOnline(presence) ? new Date().toISOString() : lastSeenOf(presence, faceOf(userId).createdAt)),
+    })
+  }
+
+  async #watch(): Promise<void> {
+    const listening = await this.#ears()
+    const others = new Set([...this.#rooms.values()].flatMap((room) => [...room.members]))
+    others.delete(this.#actor.userId)
+    for (const userId of this.#online.keys()) if (!others.has(userId)) this.#online.delete(userId)
+    for (const presence of listening.watch([...others])) {
+      if (!this.#online.has(presence.userId)) this.#online.set(presence.userId, isOnline(presence))
+    }
+  }
+}
+
+function idOfRoom(payload: unknown): string {
+  const id = uuidOf(conversationIn(payload))
+  if (!id) throw notFound()
+  return id
+}

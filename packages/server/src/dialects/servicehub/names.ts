@@ -1,0 +1,24 @@
+import { createHash } from 'node:crypto'
+import { type AliasKind, aliasesOf, aliasOf, idOfAlias } from '../../chat/aliases.ts'
+import type { Door } from '../door.ts'
+
+/** Ids as this dialect writes them: decimal strings that fit into 64 bits. */
+export const names = {
+  of: ({ chat, mount }: Door, kind: AliasKind, id: string) =>
+    aliasOf(chat.db, mount.workspaceId, 'decimal', kind, id),
+
+  ofAll: ({ chat, mount }: Door, kind: AliasKind, ids: readonly string[]) =>
+    aliasesOf(chat.db, mount.workspaceId, 'decimal', kind, ids),
+
+  /** The thing with this name, or null: for a name nobody has, and for text that is no such number. */
+  idOf: async ({ chat, mount }: Door, kind: AliasKind, name: string) =>
+    isNumber(name) ? idOfAlias(chat.db, mount.workspaceId, 'decimal', kind, name) : null,
+}
+
+/** An entry of somebody in a conversation has a name but no row: its id follows from the two. */
+export function entryId(conversationId: string, userId: string): string {
+  const hex = createHash('sha256').update(`${conversationId} ${userId}`).digest('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
+}
+
+const isNumber = (name: string) => /^[1-9]\d{0,18}$/.test(name) && BigInt(name) < 2n ** 63n

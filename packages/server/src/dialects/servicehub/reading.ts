@@ -1,0 +1,67 @@
+import type { Event, Message } from '@parley/protocol'
+import { without } from '../../chat/ranges.ts'
+import { newestFromOutside, readBy, readingsOf, type Side } from '../../chat/sides.ts'
+import type { Door } from '../door.ts'
+import { names } from './names.ts'
+import { type ReadState, toMessage } from './translate.ts'
+
+/** What a moment ago was unread on both sides: a message that has just been written. */
+export const nobodyYet: ReadState = { contact: [], agent: [] }
+
+export async function readStateOf({ chat, mount }: Door, conversationId: string): Promise<ReadState> {
+  const readings = await readingsOf(chat.db, mount.workspaceId, conversationId)
+  return { contact: readBy(readings, 'contact'), agent: readBy(readings, 'agent') }
+}
+
+/** Messages of one conversation as clients know them, with their names looked up at once. */
+export async function tellMessages(door: Door, messages: readonly Message[], read: ReadState) {
+  const [first] = messages
+  if (!first) return []
+  const senders = messages.flatMap(({ senderId }) => senderId ?? [])
+  const [ids, people, conversation] = await Promise.all([
+    names.ofAll(
+      door,
+      'message',
+      messages.map((message) => message.id),
+    ),
+    names.ofAll(door, 'person', senders),
+    names.of(door, 'conversation', first.conversationId),
+  ])
+  return messages.map((message) =>
+    toMessage(
+      message,
+      {
+        message: ids.get(message.id) ?? '',
+        conversation,
+        sender: (message.senderId && people.get(message.senderId)) || null,
+      },
+      read,
+    ),
+  )
+}
+
+const mostTold = 50
+
+type Moved = Extract<Event, { type: 'receipt.moved' }>
+
+/**
+ * The messages whose flag turned with this move, as they are now: those that nobody else of the side had read. Of many,
+ * the newest are told; whoever wants all of them loads the conversation again.
+ */
+export async function turnedBy(
+  door: Door,
+  { conversationId, receipt, newlyRead }: Moved,
+): Promise<{ side: Side; messages: Awaited<ReturnType<typeof tellMessages>> } | null> {
+  if (newlyRead?.length === 0) return null
+  const { chat, mount } = door
+  const readings = await readingsOf(chat.db, mount.workspaceId, conversationId)
+  const side = readings.find((reading) => reading.userId === receipt.userId)?.side
+  if (!side) return null
+  const others = readings.filter((reading) => reading.userId !== receipt.userId)
+  // A move that only its outcome is known of: the newest message shows that something was read.
+  const turned = without(newlyRead ?? [[1, receipt.read]], readBy(others, side))
+  const limit = newlyRead ? mostTold : 1
+  const messages = await newestFromOutside(chat.db, mount.workspaceId, conversationId, side, turned, limit)
+  const read = { contact: readBy(readings, 'contact'), agent: readBy(readings, 'agent') }
+  return { side, messages: await tellMessages(door, messages, read) }
+}

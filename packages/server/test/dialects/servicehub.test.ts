@@ -1,0 +1,603 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { promisify } from 'node:util'
+import { decodeJwt, SignJWT } from 'jose'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
+import { keyFor } from '../../src/chat/access-tokens.ts'
+import { idOfAlias } from '../../src/chat/aliases.ts'
+import { type Answer, type Person, startServer, type TestServer } from '../../src/testing.ts'
+import { insides } from '../world.ts'
+import { type Fixture, readFixtures, readRows, replay } from './replay.ts'
+
+let demo: TestServer
+let prefix: string
+let root: string
+let special: Record<string, string>
+
+beforeAll(async () => {
+  demo = await startServer({ args: ['--demo'], env: { PARLEY_MOUNTS: 'servicehub:0' } })
+  prefix = `${demo.url}/servicehub`
+  root = demo.running.mounts[0]?.url ?? ''
+  special = await specialTokens()
+})
+afterAll(() => demo[Symbol.asyncDispose]())
+
+const fixtures = readFixtures('servicehub')
+
+test('every row of the tables has an exchange that shows it, and no exchange shows a row that is not there', () => {
+  const rows = readRows('servicehub')
+  const covered = new Set(fixtures.flatMap((fixture) => fixture.covers))
+  expect(new Set(rows).size).toBe(rows.length)
+  expect(rows.filter((row) => !covered.has(row))).toEqual([])
+  expect([...covered].filter((row) => !rows.includes(row))).toEqual([])
+})
+
+const slow = (fixture: Fixture) =>
+  fixture.covers.some((row) => row === 'presence counts sockets' || row.startsWith('a forgotten typing'))
+const ways = { prefix: fixtures, root: fixtures.filter((fixture) => !slow(fixture)) }
+
+// Both ways in lead to the same workspace: a tag keeps the names of one run apart from those of the others.
+for (const way of ['prefix', 'root'] as const) {
+  for (const fixture of ways[way]) {
+    test(`at the ${way}: ${fixture.title}`, async () => {
+      const tag = crypto.randomUUID().slice(0, 8)
+      await replay(fixture, way === 'prefix' ? prefix : root, { ...special, tag })
+    })
+  }
+}
+
+test('the walkthrough of a newcomer, with curl and a WebSocket client', async () => {
+  const json = ['-H', 'Content-Type: application/json']
+  const curl = async (path: string, ...args: string[]) =>
+    JSON.parse((await run('curl', ['-sS', '--max-time', '10', `${root}${path}`, ...args])).stdout)
+  const { id: businessId } = await curl('/register-business', ...json, '-d', '{"name":"Bakery"}')
+  const account = (username: string, more = {}) =>
+    JSON.stringify({ username, email: `${username}@example.com`, password: 'bread', ...more })
+  const customer = await curl('/register', ...json, '-d', account('walker', { role: 'CUSTOMER' }))
+  expect(customer).toEqual({
+    id: expect.any(String),
+    username: 'walker',
+    email: 'walker@example.com',
+    role: 'CUSTOMER',
+  })
+  await curl('/register-agent', ...json, '-d', account('baker', { businessId }))
+  const { token } = await curl('/login', ...json, '-d', account('walker'))
+  const { token: bakersToken } = await curl('/login', ...json, '-d', account('baker'))
+  expect(decodeJwt(token)).toMatchObject({ id: customer.id, role: 'CUSTOMER', username: 'walker' })
+  expect(decodeJwt(bakersToken)).toMatchObject({ role: 'AGENT' })
+  const baker = await Ear.open(`${root}?token=${bakersToken}`)
+  await baker.hears('WELCOME')
+  const auth = ['-H', `Authorization: Bearer ${token}`]
+  const { newParticipantEntry } = await curl(
+    '/createClientChat',
+    ...auth,
+    ...json,
+    '-d',
+    JSON.stringify({ businessId, conversationType: 'SUPPORT' }),
+  )
+  expect(await baker.hears('REFRESH_CHATS')).toMatchObject({ message: expect.stringContaining('created') })
+  const chat = newParticipantEntry.conversationId
+  const sent = await curl(
+    `/conversations/${chat}/messages`,
+    ...auth,
+    ...json,
+    '-d',
+    JSON.stringify({ senderId: customer.id, body: 'Have you rye?', currentRole: 'CUSTOMER' }),
+  )
+  expect(await baker.hears('NEW_MESSAGE_BY_CUSTOMER')).toMatchObject({
+    message: { id: sent.id, conversationId: chat, body: 'Have you rye?', sender: { username: 'walker' } },
+  })
+  baker.close()
+})
+
+test('what happens at the desk is told here: answers, reading, but no notes', async () => {
+  const { chat, customer, ear } = await scene('desk')
+  const conversationId = (await idOfAlias(db(), demo.workspaceId, 'decimal', 'conversation', chat)) ?? ''
+  const olga = await demo.person('owner', 'Olga')
+  await olga.call('message.note', { conversationId, clientMessageId: 'n', body: 'between us' })
+  await olga.send(conversationId, 'from the desk')
+  const heard = await ear.hears('NEW_MESSAGE_BY_AGENT')
+  expect(heard.message).toMatchObject({ body: 'from the desk', readByAgents: true, readByCustomer: false })
+  const { body: mine } = await send(chat, customer, 'thanks')
+  await olga.call('receipt.markAllRead', { conversationId })
+  const read = await ear.hears('UPDATED_READ_STATUS_OF_AGENTS')
+  expect(read.message).toMatchObject({ id: mine.id, readByAgents: true })
+  const history = await call('GET', `/conversations/${chat}/messages`, { token: customer.token })
+  expect(history.body.map((message: { body: string }) => message.body)).toEqual(['from the desk', 'thanks'])
+  expect(JSON.stringify([...ear.heard, history.body])).not.toContain('between us')
+  await olga.call('conversation.close', { conversationId })
+  expect((await send(chat, customer, 'one more')).status).toBe(201)
+  ear.close()
+})
+
+test('of many messages read at once the newest fifty are told', async () => {
+  const { chat, customer, agent, ear } = await scene('bulk')
+  await Promise.all(Array.from({ length: 60 }, (_, i) => send(chat, customer, `line ${i}`)))
+  const marked = await call('PATCH', `/conversations/${chat}/markAllAsRead/AGENT`, { token: agent.token })
+  expect(marked.body).toEqual({ success: true, count: 60 })
+  await expect.poll(() => ear.of('UPDATED_READ_STATUS_OF_AGENTS').length).toBe(50)
+  const { body } = await call('GET', `/conversations/${chat}/messages`, { token: customer.token })
+  const newest = body.slice(10).map((message: { id: string }) => message.id)
+  expect(ear.of('UPDATED_READ_STATUS_OF_AGENTS').map((frame) => frame.message.id)).toEqual(newest)
+  expect(body.every((message: { readByAgents: boolean }) => message.readByAgents)).toBe(true)
+  ear.close()
+})
+
+test('sends are told to everybody in one order, and a client that names its send may repeat it', async () => {
+  const { chat, customer, agent, ear } = await scene('order')
+  const other = await Ear.open(`${root}/ws?token=${agent.token}`)
+  await other.hears('WELCOME')
+  const whose = [customer, agent]
+  await Promise.all(Array.from({ length: 40 }, (_, i) => send(chat, whose[i % 2] ?? customer, `line ${i}`)))
+  const ids = (of: Ear) =>
+    of.heard.filter((frame) => frame.type.startsWith('NEW_MESSAGE')).map((frame) => frame.message.id)
+  await expect.poll(() => ids(ear).length).toBe(40)
+  await expect.poll(() => ids(other).length).toBe(40)
+  expect(ids(other)).toEqual(ids(ear))
+  const history = await call('GET', `/conversations/${chat}/messages`, { token: agent.token })
+  expect(history.body.map((message: { id: string }) => message.id)).toEqual(ids(ear))
+  const again = { senderId: customer.id, body: 'once', clientMessageId: 'k1' }
+  const first = await call('POST', `/conversations/${chat}/messages`, { token: customer.token, body: again })
+  const second = await call('POST', `/conversations/${chat}/messages`, { token: customer.token, body: again })
+  expect(second.body).toEqual(first.body)
+  const changed = { ...again, body: 'twice' }
+  expect(
+    (await call('POST', `/conversations/${chat}/messages`, { token: customer.token, body: changed })).status,
+  ).toBe(409)
+  ear.close()
+  other.close()
+})
+
+test('an event stream tells what a socket tells, and goes on where it was', async () => {
+  const { chat, customer, agent } = await scene('stream')
+  const stream = await Stream.open(`${prefix}/events?token=${agent.token}`)
+  await stream.hears('WELCOME')
+  await send(chat, customer, 'first')
+  expect(await stream.hears('NEW_MESSAGE_BY_CUSTOMER')).toMatchObject({ message: { body: 'first' } })
+  const { lastId } = stream
+  stream.close()
+  await send(chat, customer, 'while away')
+  const resumed = await Stream.open(`${prefix}/events?token=${agent.token}`, { 'last-event-id': lastId })
+  await expect
+    .poll(() => resumed.of('NEW_MESSAGE_BY_CUSTOMER').map((frame) => frame.message.body))
+    .toEqual(['first', 'while away'])
+  await send(chat, customer, 'live again')
+  await expect.poll(() => resumed.of('NEW_MESSAGE_BY_CUSTOMER').length).toBe(3)
+  resumed.close()
+  for (const path of ['/events', '/events?token=nonsense']) expect((await call('GET', path)).status).toBe(401)
+  const lost = await Stream.open(`${prefix}/events?token=${agent.token}&cursor=nonsense`)
+  await lost.hears('REFRESH_CHATS')
+  lost.close()
+})
+
+test('whoever is switched off is out at once, on REST and on open sockets', async () => {
+  const { chat, customer, ear } = await scene('revoked')
+  const olga = await demo.person('owner', 'Olga')
+  const userId = (await idOfAlias(db(), demo.workspaceId, 'decimal', 'person', customer.id)) ?? ''
+  await olga.call('user.update', { userId, active: false })
+  await expect.poll(() => ear.code, { timeout: 2_000 }).toBe(4001)
+  const refused = await call('GET', `/conversations/${chat}/messages`, { token: customer.token })
+  expect({ status: refused.status, body: refused.body }).toEqual({
+    status: 401,
+    body: { message: 'Invalid token' },
+  })
+})
+
+test('of several sign-ups for one name at one moment one is made', async () => {
+  const account = { username: 'contested', email: 'c@example.com', password: 'pw' }
+  const answers = await Promise.all(
+    Array.from({ length: 5 }, (_, i) =>
+      call('POST', '/register', { body: { ...account, email: `c${i}@example.com` } }),
+    ),
+  )
+  expect(answers.map((answer) => answer.status).sort()).toEqual([200, 400, 400, 400, 400])
+  for (const { status, body } of answers)
+    if (status === 400) expect(body).toEqual({ error: 'Username already taken' })
+})
+
+test('a frame that breaks the protocol ends its own connection only', async () => {
+  const { customer, ear } = await scene('frames')
+  const { hostname, port } = new URL(root)
+  for (const bytes of [
+    [0x81, 0x02, 0x68, 0x69],
+    [0x83, 0x80, 0, 0, 0, 0],
+    [0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe],
+    [0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+  ]) {
+    const socket = connect(Number(port), hostname)
+    const ended = once(socket, 'close')
+    socket.on('error', () => {})
+    socket.write(
+      `GET /?token=${customer.token} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`,
+    )
+    await once(socket, 'data')
+    socket.write(Buffer.from(bytes))
+    socket.resume()
+    await ended
+  }
+  expect(ear.code).toBeUndefined()
+  expect((await call('GET', '/health')).body).toEqual({ status: 'ok' })
+  ear.close()
+})
+
+test('bad input is refused in the shape of this dialect, whatever it is', async () => {
+  const { chat, customer, agent } = await scene('bad')
+  const { body: message } = await send(chat, customer, 'a line')
+  const bodies = [
+    null,
+    [],
+    'text',
+    7,
+    true,
+    { senderId: {}, body: [] },
+    deep(40),
+    { senderId: customer.id, body: 'a\0' },
+    { __proto__: null, constructor: 1, senderId: [] },
+  ]
+  const ids = [
+    'abc',
+    '0',
+    '-1',
+    '1e3',
+    '99999999999999999999',
+    '1%27',
+    `${chat}_1`,
+    '%00',
+    demo.inboxId,
+    '..%2F..',
+  ]
+  const attempts: [string, string, unknown?][] = []
+  for (const id of ids) {
+    for (const rest of ['/messages', '/participants']) attempts.push(['GET', `/conversations/${id}${rest}`])
+    attempts.push(['GET', `/messages/${id}`], ['PATCH', `/conversations/${id}/markAllAsRead/CUSTOMER`])
+    attempts.push(['PATCH', `/conversations/${chat}/messages/${id}/read/customer`])
+    attempts.push(['POST', '/createClientChat', { businessId: id, conversationType: 'SUPPORT' }])
+    attempts.push(['POST', `/conversations/${id}/messages`, { senderId: customer.id, body: 'x' }])
+  }
+  for (const body of bodies) {
+    for (const path of ['/register', '/register-agent', '/register-business', '/login', '/createClientChat'])
+      attempts.push(['POST', path, body])
+    attempts.push(
+      ['POST', `/conversations/${chat}/messages`, body],
+      ['POST', `/conversations/${chat}/typing`, body],
+    )
+  }
+  for (const role of ['agent', 'OWNER', 'customer', '%00'])
+    attempts.push(['PATCH', `/conversations/${chat}/markAllAsRead/${role}`])
+  attempts.push(['PATCH', `/conversations/${chat}/messages/${message.id}/read/owner`])
+  for (const [method, path, body] of attempts) {
+    const answer = await call(method, path, { token: customer.token, body })
+    const label = `${method} ${path} ${JSON.stringify(body)} answered ${answer.status} ${JSON.stringify(answer.body)}`
+    expect(answer.status, label).toBeGreaterThanOrEqual(400)
+    expect(answer.status, label).toBeLessThan(500)
+    expect(typeof (answer.body.error ?? answer.body.message), label).toBe('string')
+    expect(JSON.stringify(answer.body), label).not.toMatch(insides)
+  }
+  for (const body of bodies) {
+    const answer = await call('DELETE', '/deleteChatForAll', { token: agent.token, body })
+    expect(answer.status, JSON.stringify(body)).toBe(400)
+  }
+  const large = await call('POST', `/conversations/${chat}/messages`, {
+    token: customer.token,
+    body: { senderId: customer.id, body: 'x'.repeat(1_100_000) },
+  })
+  expect(large.status).toBe(413)
+  const history = await call('GET', `/conversations/${chat}/messages`, { token: customer.token })
+  expect(history.body).toHaveLength(1)
+})
+
+test('nothing of another workspace is found, and its tokens open nothing', async () => {
+  const { customer } = await scene('here')
+  const elsewhere = await demo.workspace()
+  const eve = await demo.person('contact', 'Eve', elsewhere.workspaceId)
+  const { conversation } = await eve.call('conversation.create', {
+    kind: 'support',
+    inboxId: elsewhere.inboxId,
+  })
+  const message = await eve.send(conversation.id, 'secret')
+  for (const [kind, id] of [
+    ['conversation', conversation.id],
+    ['message', message.id],
+    ['inbox', elsewhere.inboxId],
+  ] as const)
+    await db()
+      .insertInto('alias')
+      .values({ workspace_id: elsewhere.workspaceId, scheme: 'decimal', kind, id, name: '987654321' })
+      .execute()
+  const { token } = customer
+  expect((await call('GET', '/conversations/987654321/messages', { token })).status).toBe(404)
+  expect((await call('GET', '/messages/987654321', { token })).status).toBe(404)
+  const create = { businessId: '987654321', conversationType: 'SUPPORT' }
+  expect((await call('POST', '/createClientChat', { token, body: create })).status).toBe(400)
+  const key = await keyFor(demo.running.parley.chat, `dialect servicehub ${elsewhere.workspaceId}`)
+  const foreign = await new SignJWT({ ...decodeJwt(token) }).setProtectedHeader({ alg: 'HS256' }).sign(key)
+  expect((await call('GET', '/getUserDetails', { token: foreign })).status).toBe(401)
+  expect((await call('GET', '/getUserDetails', { token: eve.token })).status).toBe(401)
+})
+
+describe('in a workspace of its own', () => {
+  const secret = 'a registration secret for scripts'
+  const options =
+    'anonymousConversationRoutes=legacy&corsOrigin=https://app.example&businessSignup=operator&directConversations=refused'
+  let own: TestServer
+  let legacy: string
+  let owner: Person
+  beforeAll(async () => {
+    own = await startServer({
+      env: { REGISTRATION_SECRET: secret, PARLEY_MOUNTS: `servicehub:0?${options}` },
+    })
+    legacy = own.running.mounts[0]?.url ?? ''
+    owner = await own.person('owner', 'Olga')
+  })
+  afterAll(() => own[Symbol.asyncDispose]())
+
+  const post = (path: string, body: unknown, headers = {}) =>
+    own.rest('POST', `/servicehub${path}`, { body, headers })
+  const at = (method: string, path: string, { body, token, headers = {} }: Call = {}) =>
+    own.rest(method, `${legacy}${path}`, { body, token, headers })
+  let count = 0
+  const account = (more = {}) => ({
+    username: `u${++count}`,
+    email: `u${count}@example.com`,
+    password: 'pw',
+    ...more,
+  })
+  const granted = { 'x-registration-secret': secret }
+  const people = async () =>
+    (await own.running.parley.chat.db.selectFrom('person').select('id').execute()).length
+
+  test('staff and businesses need a grant, and refusal stores nothing', async () => {
+    expect((await post('/register', account())).status).toBe(200)
+    const { body: business } = await post('/register-business', { name: 'Acme' }, granted)
+    expect(business).toEqual({ id: expect.stringMatching(/^\d+$/), name: 'Acme' })
+    const before = await people()
+    for (const [path, body] of [
+      ['/register', account({ role: 'AGENT' })],
+      ['/register-agent', account({ businessId: business.id })],
+      ['/register-business', { name: 'Evil' }],
+    ] as const) {
+      for (const headers of [{}, { 'x-registration-secret': 'wrong' }]) {
+        const refused = await post(path, body, headers)
+        expect(refused.status, path).toBe(403)
+        expect(refused.body).toEqual({ error: expect.any(String) })
+      }
+    }
+    expect(await people()).toBe(before)
+    expect((await own.rest('GET', '/servicehub/getAllBusinesses')).body.businesses).toEqual([business])
+    expect((await post('/register-agent', account({ businessId: business.id }), granted)).status).toBe(200)
+    const inBody = account({ role: 'AGENT', registrationSecret: secret })
+    expect((await post('/register', inBody)).body.role).toBe('AGENT')
+  })
+
+  test('the other modes: invite, pending, closed', async () => {
+    const { body: business } = await post('/register-business', { name: 'Modes' }, granted)
+    await owner.call('workspace.update', { registration: 'invite' })
+    expect((await post('/register', account())).status).toBe(403)
+    const { token } = await owner.call('invitation.create', { role: 'agent' })
+    expect(
+      (await post('/register-agent', account({ businessId: business.id, invitation: token }))).status,
+    ).toBe(200)
+    await owner.call('workspace.update', { registration: 'pending' })
+    expect((await post('/register', account({ role: 'AGENT' }))).body.role).toBe('CUSTOMER')
+    expect((await post('/register-business', { name: 'Later' })).status).toBe(403)
+    await owner.call('workspace.update', { registration: 'closed' })
+    expect((await post('/register', account(), granted)).status).toBe(403)
+    expect((await post('/register-business', { name: 'Never' }, granted)).status).toBe(403)
+    await owner.call('workspace.update', { registration: 'customer_only' })
+  })
+
+  test('with businessSignup=operator only an admin founds a business', async () => {
+    expect((await at('POST', '/register-business', { body: { name: 'B' }, headers: granted })).status).toBe(
+      403,
+    )
+    expect((await at('POST', '/register-business', { body: { name: 'B' }, token: owner.token })).status).toBe(
+      200,
+    )
+    const sam = await own.person('agent', 'Sam')
+    expect((await at('POST', '/register-business', { body: { name: 'B' }, token: sam.token })).status).toBe(
+      403,
+    )
+  })
+
+  test('the configured origin is the one that may read answers', async () => {
+    const allowed = async (origin: string) =>
+      (await at('GET', '/health', { headers: { origin } })).headers.get('access-control-allow-origin')
+    expect(await allowed('https://app.example')).toBe('https://app.example')
+    expect(await allowed('http://localhost:3000')).toBe('http://localhost:3000')
+    expect(await allowed('http://localhost:5173')).toBeNull()
+  })
+
+  test('a page of the same origin is known by its cookie, a page of another is not', async () => {
+    const customer = account()
+    await post('/register', customer)
+    const login = await at('POST', '/login', { body: customer })
+    const cookie = login.headers.get('set-cookie') ?? ''
+    expect(cookie).toMatch(/^servicehub_session=[\w.-]+; Path=\/; Max-Age=3600; HttpOnly; SameSite=Strict$/)
+    const pair = cookie.split(';')[0] ?? ''
+    const asks = (headers: Record<string, string>) =>
+      at('GET', '/presence/online-users', { headers: { cookie: pair, ...headers } })
+    expect((await asks({})).status).toBe(200)
+    expect((await asks({ origin: new URL(legacy).origin })).status).toBe(200)
+    expect((await asks({ origin: 'https://evil.example' })).status).toBe(401)
+    expect((await at('GET', '/getUserDetails', { headers: { cookie: pair } })).status).toBe(401)
+  })
+
+  test('legacy clients without a token are known by their open socket, and by nothing else', async () => {
+    const { body: business } = await post('/register-business', { name: 'Old' }, granted)
+    const customer = account()
+    const { body: person } = await post('/register', customer)
+    const { token } = (await post('/login', customer)).body
+    const create = { businessId: business.id, conversationType: 'DIRECT' }
+    expect((await at('POST', '/createClientChat', { token, body: create })).status).toBe(403)
+    const made = await at('POST', '/createClientChat', {
+      token,
+      body: { ...create, conversationType: 'SUPPORT' },
+    })
+    const chat = made.body.newParticipantEntry.conversationId
+    const line = { senderId: person.id, body: 'without a token' }
+    expect((await at('POST', `/conversations/${chat}/messages`, { body: line })).status).toBe(401)
+    const ear = await Ear.open(`${legacy}/ws?token=${token}`)
+    await ear.hears('WELCOME')
+    const sent = await at('POST', `/conversations/${chat}/messages`, { body: line })
+    expect(sent.status).toBe(201)
+    expect((await at('GET', `/messages/${sent.body.id}`)).body.message.body).toBe('without a token')
+    expect((await at('GET', `/conversations/${chat}/messages`)).body).toHaveLength(1)
+    expect((await at('PATCH', `/conversations/${chat}/markAllAsRead/CUSTOMER`)).body).toEqual({
+      success: true,
+      count: 0,
+    })
+    expect(
+      (
+        await at('POST', `/conversations/${chat}/typing`, {
+          body: { userId: Number(person.id), username: 'u', isTyping: true },
+        })
+      ).body,
+    ).toEqual({ success: true })
+    const stranger = { senderId: '1', body: 'as somebody else' }
+    expect([403, 404]).toContain(
+      (await at('POST', `/conversations/${chat}/messages`, { body: stranger })).status,
+    )
+    expect((await at('GET', '/getClientChats')).status).toBe(401)
+    expect((await own.rest('GET', `/servicehub/conversations/${chat}/messages`)).status).toBe(401)
+    ear.close()
+    await expect.poll(async () => (await at('GET', `/conversations/${chat}/messages`)).status).toBe(401)
+  })
+})
+
+const call = (method: string, path: string, { body, token, headers = {} }: Call = {}): Promise<Answer> =>
+  demo.rest(method, `/servicehub${path}`, { body, token, headers })
+type Call = { body?: unknown; token?: string; headers?: Record<string, string> }
+
+/** Tokens that only somebody with the server's own key could have made, and one of somebody who is gone. */
+async function specialTokens(): Promise<Record<string, string>> {
+  const { chat } = demo.running.parley
+  const key = await keyFor(chat, `dialect servicehub ${demo.workspaceId}`)
+  const sign = (claims: Record<string, unknown>, lifetime: number) =>
+    new SignJWT(claims)
+      .setProtectedHeader({ alg: 'HS256' })
+      .setExpirationTime(Math.floor(Date.now() / 1000) + lifetime)
+      .sign(key)
+  const { token: gone } = await signUp('gone')
+  await chat.db
+    .updateTable('person')
+    .set({ deactivated_at: new Date().toISOString() })
+    .where('username', '=', 'gone')
+    .execute()
+  const unsigned = [{ alg: 'none' }, { id: '1', role: 'AGENT', exp: 9_999_999_999 }]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.')
+  return {
+    gone,
+    unsigned: `${unsigned}.`,
+    withoutId: await sign({ role: 'AGENT' }, 60),
+    expired: await sign({ id: '1', role: 'AGENT' }, -60),
+  }
+}
+
+async function signUp(username: string): Promise<{ id: string; token: string }> {
+  const account = { username, email: `${username}@example.com`, password: 'a password' }
+  const { body } = await call('POST', '/register', { body: account })
+  const login = await call('POST', '/login', { body: account })
+  return { id: body.id, token: login.body.token }
+}
+
+const db = () => demo.running.parley.chat.db
+const run = promisify(execFile)
+const deep = (levels: number): unknown => (levels === 0 ? 'x' : { senderId: deep(levels - 1) })
+
+type Somebody = { id: string; token: string }
+
+const send = (chat: string, who: Somebody, body: string) =>
+  call('POST', `/conversations/${chat}/messages`, { token: who.token, body: { senderId: who.id, body } })
+
+/** A business with an agent and a customer, who has a chat open and listens. */
+async function scene(name: string) {
+  const { body: business } = await call('POST', '/register-business', { body: { name } })
+  const account = { username: `${name}-agent`, email: `${name}-agent@example.com`, password: 'pw' }
+  const made = await call('POST', '/register-agent', { body: { ...account, businessId: business.id } })
+  const login = await call('POST', '/login', { body: account })
+  const agent = { id: made.body.id as string, token: login.body.token as string }
+  const customer = await signUp(`${name}-customer`)
+  const created = await call('POST', '/createClientChat', {
+    token: customer.token,
+    body: { businessId: business.id, conversationType: 'SUPPORT' },
+  })
+  const chat: string = created.body.newParticipantEntry.conversationId
+  const ear = await Ear.open(`${root}?token=${customer.token}`)
+  await ear.hears('WELCOME')
+  return { business, agent, customer, chat, ear }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a test says what it expects by asserting it.
+type Heard = { type: string; message?: any }
+
+/** What somebody hears, by the types of frames. */
+abstract class Hearing {
+  readonly heard: Heard[] = []
+  code: number | undefined
+
+  of(type: string): Heard[] {
+    return this.heard.filter((frame) => frame.type === type)
+  }
+
+  async hears(type: string): Promise<Heard> {
+    await expect.poll(() => this.of(type).length, { timeout: 5_000, message: type }).toBeGreaterThan(0)
+    return this.of(type)[0] ?? { type }
+  }
+}
+
+class Ear extends Hearing {
+  #socket: WebSocket
+
+  static async open(url: string): Promise<Ear> {
+    const socket = new WebSocket(url.replace(/^http/, 'ws'))
+    const ear = new Ear(socket)
+    await once(socket, 'open')
+    return ear
+  }
+
+  constructor(socket: WebSocket) {
+    super()
+    this.#socket = socket
+    socket.on('message', (data) => this.heard.push(JSON.parse(data.toString())))
+    socket.on('close', (code) => {
+      this.code = code
+    })
+  }
+
+  close(): void {
+    this.#socket.terminate()
+  }
+}
+
+class Stream extends Hearing {
+  lastId = ''
+  #abort = new AbortController()
+
+  static async open(url: string, headers: Record<string, string> = {}): Promise<Stream> {
+    const stream = new Stream()
+    const response = await fetch(url, { headers, signal: stream.#abort.signal })
+    expect(response.headers.get('content-type')).toBe('text/event-stream')
+    stream.#read(response).catch(() => {})
+    return stream
+  }
+
+  close(): void {
+    this.#abort.abort()
+  }
+
+  async #read(response: Response): Promise<void> {
+    let rest = ''
+    for await (const chunk of response.body ?? []) {
+      const events = (rest + Buffer.from(chunk).toString()).split('\n\n')
+      rest = events.pop() ?? ''
+      for (const event of events) {
+        this.lastId = /^id: (.+)$/m.exec(event)?.[1] ?? this.lastId
+        const data = /^data: (.+)$/m.exec(event)?.[1]
+        if (data) this.heard.push(JSON.parse(data))
+      }
+    }
+  }
+}

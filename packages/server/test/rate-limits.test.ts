@@ -1,0 +1,42 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startServer, type TestServer } from '../src/testing.ts'
+import { expectRefusal } from './world.ts'
+
+let server: TestServer
+
+beforeAll(async () => {
+  server = await startServer({ env: { RATE_LIMIT: 'on' } })
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+const somebody = { email: 'nobody@example.com', password: 'a wrong guess' }
+
+test.each([
+  ['/api/v1/auth/login', somebody],
+  ['/api/v1/auth/register', { ...somebody, name: 'x', role: 'owner' }],
+  ['/api/v1/auth/refresh', { refreshToken: 'guessed' }],
+  ['/api/v1/setup', { ...somebody, setupToken: 'guessed', workspaceName: 'x', name: 'x' }],
+  ['/api/v1/widget/guessed-key/session', {}],
+])('[E3] guessing at %s is limited, per address, in the shape of every error', async (path, body) => {
+  const answers = []
+  for (let i = 0; i < 40; i++) answers.push(await server.rest('POST', path, { body }))
+  const [first] = answers
+  expect(first?.status).toBeGreaterThanOrEqual(400)
+  const limited = answers.filter(({ status }) => status === 429)
+  expect(limited.length).toBeGreaterThanOrEqual(5)
+  for (const answer of limited) {
+    expectRefusal(answer, 429, 'rate_limited')
+    const seconds = Number(answer.headers.get('retry-after'))
+    expect(seconds).toBeGreaterThanOrEqual(1)
+    expect(seconds).toBeLessThanOrEqual(60)
+    expect(answer.body.error).toMatchObject({ retry: true, retryAfter: seconds })
+  }
+  // Once limited, always within the minute; a forged address does not help, since no proxy of ours said it.
+  const forged = await server.rest('POST', path, { body, headers: { 'x-forwarded-for': '203.0.113.9' } })
+  expect(forged.status).toBe(429)
+})
+
+test('who has a session is not held up by guesses from the same address', async () => {
+  const ana = await server.person('contact')
+  for (let i = 0; i < 50; i++) expect((await ana.try('me.get', {})).status).toBe(200)
+})
