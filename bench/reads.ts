@@ -50,8 +50,13 @@ const questions: Record<string, Question> = {
 
 async function* runReads({ scale, store, wanted }: Bench): AsyncGenerator<Line> {
   const agents = wanted.length * (scale.rounds + 1)
-  await using few = await Library.make(store, scale.messages.few, agents)
-  await using many = await Library.make(store, scale.messages.many, agents)
+  const [few, many] = await Promise.all([
+    Library.make(store, scale.messages.few, agents),
+    Library.make(store, scale.messages.many, agents),
+  ])
+  await using libraries = new AsyncDisposableStack()
+  libraries.use(few)
+  libraries.use(many)
   for (const name of wanted) {
     const question = questions[name]
     if (!question) continue

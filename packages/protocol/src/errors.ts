@@ -84,7 +84,8 @@ export const errors = {
   outcome_unknown: {
     status: 503,
     retry: true,
-    message: 'The outcome is unknown; retry with the same clientMessageId.',
+    message:
+      'The outcome is unknown; look before asking again. A send may be repeated with the same clientMessageId.',
   },
   overloaded: { status: 503, retry: true, message: 'The server is busy; nothing was applied.' },
   unavailable: { status: 503, retry: true, message: 'The store is not reachable; nothing was applied.' },

@@ -24,8 +24,9 @@ export function faultOf(error: unknown): Failure {
   ) {
     return new Failure('unavailable', { notApplied: true, retryAfter: 1 }, cause)
   }
+  // The store went away while it was working: what it was asked may have been committed (SPEC E4).
   return isOutage(code, message)
-    ? new Failure('unavailable', { retryAfter: 1 }, cause)
+    ? new Failure('outcome_unknown', { retryAfter: 1 }, cause)
     : new Failure('internal', {}, cause)
 }
 

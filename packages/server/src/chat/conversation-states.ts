@@ -51,8 +51,8 @@ export async function handOverConversation(
     const standing = await requireStaff(change.db, actor, conversationId)
     const { status, assignee_id: holder } = standing.conversation
     if (status === 'closed' || status === 'archived') throw new Failure('wrong_state')
-    if (holder === userId) return
     await requireAssignable(change.db, actor, standing, userId)
+    if (holder === userId) return
     await apply(change, actor, conversationId, { status, assigneeId: userId })
     if (holder !== null) await expel(change, actor, conversationId, holder)
   })

@@ -125,6 +125,18 @@ export async function listTeamMembers(
   return supervisorId === null ? rows : rows.map((row) => ({ ...row, supervisorId }))
 }
 
+/** Whether an agent works in a team that the supervisor leads. */
+export async function isInTeam(
+  chat: Chat,
+  workspaceId: string,
+  { supervisorId, userId }: { supervisorId: string; userId: string },
+): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from person a where a.workspace_id = ${workspaceId} and a.id = ${userId}
+      and exists (${worksFor('a', sql`${supervisorId}::uuid`)})`.execute(chat.db)
+  return rows.length > 0
+}
+
 export type TeamCount = { supervisorId: string; name: string; agents: number; handled: number }
 
 /** Of each supervisor: agents now, and conversations closed by those who are their agents now. */

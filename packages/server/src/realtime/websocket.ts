@@ -33,8 +33,9 @@ export function webSocketDoor(parley: Parley): UpgradeDoor {
 function open(parley: Parley, websocket: WebSocket, socket: Duplex, request: IncomingMessage): void {
   const wire: Wire = {
     send: (data) => {
+      if (websocket.readyState !== websocket.OPEN) return
       gather(socket)
-      websocket.send(data, { binary: false })
+      socket.write(framed(data))
     },
     queued: () => websocket.bufferedAmount,
     close: (reason) => {
@@ -51,6 +52,37 @@ function open(parley: Parley, websocket: WebSocket, socket: Duplex, request: Inc
   })
   websocket.on('error', () => websocket.terminate())
   websocket.on('close', () => connection.closed())
+}
+
+let lastShared: { payload: Buffer; frame: Buffer } | undefined
+
+/**
+ * A text frame, ready to be written. An event goes to its listeners one after the other as the same buffer, and is
+ * framed once for all of them; `ws` would make a header for each and write it as a chunk of its own (a broadcast to
+ * 1,000 took a third more). We neither compress nor send in fragments, so nothing of `ws` can come between.
+ */
+function framed(data: Buffer | string): Buffer {
+  if (typeof data === 'string') return frameOf(Buffer.from(data))
+  if (lastShared?.payload !== data) lastShared = { payload: data, frame: frameOf(data) }
+  return lastShared.frame
+}
+
+/** RFC 6455 §5.2, as a server sends it: final, text, not masked. */
+function frameOf(payload: Buffer): Buffer {
+  const { length } = payload
+  const head = length < 126 ? 2 : length < 65_536 ? 4 : 10
+  const frame = Buffer.allocUnsafe(head + length)
+  frame[0] = 0x81
+  if (head === 2) frame[1] = length
+  else if (head === 4) {
+    frame[1] = 126
+    frame.writeUInt16BE(length, 2)
+  } else {
+    frame[1] = 127
+    frame.writeBigUInt64BE(BigInt(length), 2)
+  }
+  payload.copy(frame, head)
+  return frame
 }
 
 /** Frames of one turn of the loop leave in one write: the reply to a send and the entry it made, above all. */

@@ -9,16 +9,13 @@ const everyMs = 5_000
  * at. Returns the way to stop.
  */
 export function keepStatistics(pool: Pool): () => void {
-  let looking: Promise<void> | undefined
-  const timer = setInterval(() => {
-    looking ??= look(pool)
-      .catch(() => {}) // The store is away, or another node was faster; there is a next time.
-      .finally(() => {
-        looking = undefined
-      })
-  }, everyMs)
-  timer.unref()
-  return () => clearInterval(timer)
+  let timer = setTimeout(next, everyMs).unref()
+  async function next() {
+    // The store may be away, or another node faster; there is a next time.
+    await look(pool).catch(() => {})
+    if (!pool.ending) timer = setTimeout(next, everyMs).unref()
+  }
+  return () => clearTimeout(timer)
 }
 
 async function look(pool: Pool): Promise<void> {

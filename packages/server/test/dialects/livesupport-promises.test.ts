@@ -431,6 +431,19 @@ describe('on a demo server', () => {
     expect((await carla.get(`/conversations/${chat}`)).body.data.messages).toHaveLength(1)
   })
 
+  test('what somebody said before the connection ended is still written', async () => {
+    const { carla, chat } = await talk()
+    const socket = new WebSocket(`${nobody.base.replace(/^http/, 'ws')}/ws?token=${carla.token}`)
+    socket.on('open', () => {
+      socket.send(JSON.stringify({ event: 'JOIN_CONVERSATION', data: { conversationId: chat } }))
+      socket.send(JSON.stringify({ event: 'SEND_MESSAGE', data: { conversationId: chat, content: 'Bye' } }))
+      socket.close()
+    })
+    await expect
+      .poll(async () => (await carla.get(`/conversations/${chat}`)).body.data.messages)
+      .toMatchObject([{ content: 'Bye' }])
+  })
+
   test('a role in a path, a body or a query makes nobody more than they are', async () => {
     const { carla, alex, chat } = await talk()
     for (const who of [carla, alex]) {

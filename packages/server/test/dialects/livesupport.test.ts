@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../../src/testing.ts'
+import { Client } from './livesupport-client.ts'
 import { type Fixture, readFixtures, readRows, replay } from './replay.ts'
 
 const fixtures = readFixtures('livesupport')
@@ -47,18 +48,8 @@ describe('the recorded exchanges', () => {
 const play = (fixture: Fixture, where: 'prefix' | 'root', i: number) =>
   replay(fixture, bases[where], { ...given, run: `${where}${i}` })
 
-async function post(base: string, path: string, body: unknown, token?: string) {
-  const response = await fetch(`${base}${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
-    body: JSON.stringify(body),
-  })
-  return { status: response.status, body: await response.json() }
-}
-
 async function tokenOf(base: string, email: string): Promise<string> {
-  const password = 'password123'
-  await post(base, '/auth/signup', { name: 'Carla', email, password, role: 'candidate' })
-  const { body } = await post(base, '/auth/login', { email, password })
-  return body.data.token
+  const nobody = new Client(base)
+  await nobody.post('/auth/signup', { name: 'Carla', email, password: 'password123', role: 'candidate' })
+  return (await nobody.login(email, '')).token ?? ''
 }

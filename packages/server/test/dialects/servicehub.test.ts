@@ -8,7 +8,7 @@ import { WebSocket } from 'ws'
 import { keyFor } from '../../src/chat/access-tokens.ts'
 import { idOfAlias } from '../../src/chat/aliases.ts'
 import { type Answer, type Person, startServer, type TestServer } from '../../src/testing.ts'
-import { insides } from '../world.ts'
+import { insides, upload } from '../world.ts'
 import { type Fixture, readFixtures, readRows, replay } from './replay.ts'
 
 let demo: TestServer
@@ -109,6 +109,27 @@ test('what happens at the desk is told here: answers, reading, but no notes', as
   expect(JSON.stringify([...ear.heard, history.body])).not.toContain('between us')
   await olga.call('conversation.close', { conversationId })
   expect((await send(chat, customer, 'one more')).status).toBe(201)
+  ear.close()
+})
+
+test('a file from the desk is a link that works for whoever is told of it', async () => {
+  const { chat, customer, agent, ear } = await scene('file')
+  const conversationId = (await idOfAlias(db(), demo.workspaceId, 'decimal', 'conversation', chat)) ?? ''
+  const olga = await demo.person('owner', 'Olga')
+  const attachmentId = await upload(demo, olga, conversationId)
+  await olga.call('message.send', { conversationId, clientMessageId: 'f', attachmentIds: [attachmentId] })
+  const { message } = await ear.hears('NEW_MESSAGE_BY_AGENT')
+  expect(message).toMatchObject({
+    contentType: 'FILE',
+    body: null,
+    mimeType: expect.stringContaining('text/plain'),
+  })
+  const shown = await call('GET', `/messages/${message.id}`, { token: agent.token })
+  const history = await call('GET', `/conversations/${chat}/messages`, { token: customer.token })
+  expect(history.body[0].fileUrl).toBe(message.fileUrl)
+  expect(shown.body.message.fileUrl).not.toBe(message.fileUrl)
+  for (const { fileUrl } of [message, shown.body.message])
+    expect((await demo.rest('GET', fileUrl)).body).toBe('some bytes')
   ear.close()
 })
 
@@ -455,10 +476,9 @@ describe('in a workspace of its own', () => {
         })
       ).body,
     ).toEqual({ success: true })
-    const stranger = { senderId: '1', body: 'as somebody else' }
-    expect([403, 404]).toContain(
-      (await at('POST', `/conversations/${chat}/messages`, { body: stranger })).status,
-    )
+    const { body: other } = await post('/register', account())
+    const stranger = { senderId: other.id, body: 'as somebody else' }
+    expect((await at('POST', `/conversations/${chat}/messages`, { body: stranger })).status).toBe(403)
     expect((await at('GET', '/getClientChats')).status).toBe(401)
     expect((await own.rest('GET', `/servicehub/conversations/${chat}/messages`)).status).toBe(401)
     ear.close()

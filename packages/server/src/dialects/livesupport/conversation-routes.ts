@@ -5,14 +5,14 @@ import { change } from '../../chat/chat.ts'
 import { closeConversation, handOverConversation } from '../../chat/conversation-states.ts'
 import { createConversation } from '../../chat/conversations.ts'
 import { Failure } from '../../chat/failure.ts'
-import { findTeam, teamOf } from '../../chat/teams.ts'
+import { findTeam, isInTeam, teamOf } from '../../chat/teams.ts'
 import { readTranscript } from '../../chat/transcripts.ts'
 import type { Door } from '../door.ts'
 import { personOf } from './account-routes.ts'
 import { idOf, nameOf, namesOf } from './names.ts'
 import { refusals } from './refusals.ts'
 import { isTheirs } from './standing.ts'
-import { leaderOf, peopleOf, textIn, toConversation, toLine, toStatus } from './translate.ts'
+import { named, peopleOf, textIn, toConversation, toLine, toStatus } from './translate.ts'
 import { whoAsks } from './who.ts'
 
 type ById = { Params: { id: string } }
@@ -93,6 +93,8 @@ async function assign(door: Door, request: FastifyRequest, id: string) {
   const agent = await personOf(door, name)
   if (!agent) throw refusals.noAgent()
   if (agent.role !== 'agent') throw refusals.notAnAgent()
+  const pair = { supervisorId: actor.userId, userId: agent.id }
+  if (!(await isInTeam(chat, actor.workspaceId, pair))) throw refusals.notYourAgent()
   try {
     await handOverConversation(chat, actor, { conversationId: found.id, userId: agent.id })
   } catch (error) {
@@ -104,8 +106,8 @@ async function assign(door: Door, request: FastifyRequest, id: string) {
   const people = await namesOf(door, 'person', [agent.id, actor.userId])
   return {
     conversationId: await nameOf(door, 'conversation', found.id),
-    agentId: people.get(agent.id),
-    supervisorId: people.get(leaderOf(found) ?? actor.userId) ?? people.get(actor.userId),
+    agentId: named(people, agent.id),
+    supervisorId: named(people, actor.userId),
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { AccessClaims } from '../../chat/access-tokens.ts'
 import { type Actor, mayGrant } from '../../chat/actor.ts'
-import { change } from '../../chat/chat.ts'
+import { type Chat, change } from '../../chat/chat.ts'
 import { Failure } from '../../chat/failure.ts'
 import { createInvitation, revokeInvitation } from '../../chat/invitations.ts'
 import { personById } from '../../chat/people.ts'
@@ -9,7 +9,6 @@ import { type Registration, registerPerson } from '../../chat/registration.ts'
 import { beginSession, exchangeRefreshToken, keepRefreshToken, logout } from '../../chat/sessions.ts'
 import { checkCredentials, requireUnchanged } from '../../chat/sign-in.ts'
 import type { PersonRow } from '../../chat/user-view.ts'
-import type { Db } from '../../store/store.ts'
 import { check, forms } from './forms.ts'
 import type { Priyo } from './priyo.ts'
 import { adminOnly, Refusal } from './refusals.ts'
@@ -99,11 +98,16 @@ async function adminBehind(priyo: Priyo, request: FastifyRequest): Promise<Actor
   }
 }
 
-async function newTokens(priyo: Priyo, db: Db, person: PersonRow): Promise<TokenPair> {
+async function newTokens(priyo: Priyo, db: Chat['db'], person: PersonRow): Promise<TokenPair> {
   return issue(priyo, db, person, await beginSession(db, person))
 }
 
-async function issue(priyo: Priyo, db: Db, person: PersonRow, claims: AccessClaims): Promise<TokenPair> {
+async function issue(
+  priyo: Priyo,
+  db: Chat['db'],
+  person: PersonRow,
+  claims: AccessClaims,
+): Promise<TokenPair> {
   const accessToken = await priyo.tokens.sign('access', person, claims)
   const refreshToken = await priyo.tokens.sign('refresh', person, claims)
   await keepRefreshToken(db, claims, refreshToken)

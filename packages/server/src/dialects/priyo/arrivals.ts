@@ -43,8 +43,8 @@ export class Arrivals {
         const arrivals = batch.map(([, arrival]) => arrival)
         await markDelivered(this.#chat, this.#workspaceId, arrivals)
       } catch (error) {
-        // A mark that was not written is passed by the next one, or by reading.
-        if (!(error instanceof Failure)) this.#log.warn({ err: error }, 'could not mark messages delivered')
+        // A mark that was not written is passed by the next one, or by reading; a store that stops has none to take.
+        if (!(error instanceof Failure)) this.#log.debug({ err: error }, 'could not mark messages delivered')
       }
       await wait(Math.max(shortestPauseMs, 3 * (performance.now() - began)), undefined, { ref: false })
     }

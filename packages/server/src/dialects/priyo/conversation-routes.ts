@@ -111,9 +111,9 @@ async function listFor(priyo: Priyo, actor: Actor) {
   }))
 }
 
-async function activeOf(priyo: Priyo, actor: Actor, view?: 'participating'): Promise<ConversationSummary[]> {
+async function activeOf(priyo: Priyo, actor: Actor): Promise<ConversationSummary[]> {
   const page = await listConversations(priyo.chat, actor, {
-    view: view ?? 'participating',
+    view: 'participating',
     status: 'active',
     limit: longestList,
   })

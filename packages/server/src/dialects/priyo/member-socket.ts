@@ -57,7 +57,7 @@ export class MemberSocket {
     )
     this.#socket.on('disconnect', () => this.#close())
     asking.on('conversation:join', accessDenied, (id) => this.#inTurn(() => this.#join(idOfRoom(id))))
-    asking.on('conversation:leave', silence, (id) => this.#inTurn(() => this.#leave(idOfRoom(id))))
+    asking.on('conversation:leave', silence, (id) => this.#inTurn(() => this.#drop(idOfRoom(id))))
     asking.on('message:send', notSent, (payload) => this.#send(payload))
     asking.on('message:read', accessDenied, (payload) => this.#markRead(fieldsOf(payload)))
     asking.on('typing:start', silence, (payload) => this.#type(conversationIn(payload), true))
@@ -108,10 +108,6 @@ export class MemberSocket {
     // What moved while we were on our way in was announced to nobody here.
     const { receipts } = await listReceipts(chat, me, { conversationId })
     for (const receipt of receipts) await this.#tellReceipt(conversationId, receipt)
-  }
-
-  async #leave(conversationId: string): Promise<void> {
-    await this.#drop(conversationId)
   }
 
   async #drop(conversationId: string): Promise<void> {

@@ -5,6 +5,7 @@ import type { Caller } from '../../chat/sessions.ts'
 import type { Door, Listening } from '../door.ts'
 import { missedSince } from './catch-up.ts'
 import { names } from './names.ts'
+import { forReader } from './reading.ts'
 import type { OpenSocket } from './sockets.ts'
 import { openSockets } from './sockets.ts'
 import { type Claims, type Holder, holderOf } from './tokens.ts'
@@ -127,7 +128,16 @@ export class Live implements OpenSocket {
 
   async #catchUp(since: string): Promise<void> {
     const missed = await missedSince(this.#door, this.#translator, this.#holder.actor, since)
-    for (const frame of missed) this.#outlet.send(frame)
+    for (const frame of missed) this.#send(frame)
+  }
+
+  /** Frames are the same for everybody, but for links to files. */
+  #send(frame: Frame): void {
+    const { message } = frame
+    const isMessage = typeof message === 'object' && message !== null
+    this.#outlet.send(
+      isMessage ? { ...frame, message: forReader(this.#door, message, this.#holder.actor) } : frame,
+    )
   }
 
   /** Hears of these people from now on; who was not known before counts as away until told otherwise. */
@@ -140,7 +150,7 @@ export class Live implements OpenSocket {
     if (event.type === 'presence.changed') return this.#tellPresence([event.presence])
     // A new chat concerns those who answer; whoever opened it knows.
     if (event.type !== 'conversation.created' || isStaff(this.#holder.actor)) {
-      for (const frame of await this.#translator.of(event)) this.#outlet.send(frame)
+      for (const frame of await this.#translator.of(event)) this.#send(frame)
     }
     if (event.type === 'typing.changed') await this.#healTyping(event)
     if (event.type === 'participant.joined') await this.#meet(event.participant.userId)

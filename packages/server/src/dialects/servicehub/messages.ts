@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { limits, type Message } from '@parley/protocol'
+import { limits } from '@parley/protocol'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isConversation } from '../../chat/access.ts'
 import { acquaintancesOf } from '../../chat/acquaintance.ts'
@@ -16,7 +16,7 @@ import { bodyOf, textOf } from './bodies.ts'
 import { conversationOf, type Entrance, notYours, standIn } from './entrance.ts'
 import { names } from './names.ts'
 import type { People } from './people.ts'
-import { nobodyYet, readStateOf, tellMessages } from './reading.ts'
+import { forReader, nobodyYet, readStateOf, tellMessage, tellMessages, withSender } from './reading.ts'
 import { Refusal, refusals } from './refusals.ts'
 import { fromMessage, isContentType, type NewMessage, roleOf } from './translate.ts'
 
@@ -40,10 +40,11 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
     const shown = messages.filter((message) => message.visibility === 'everyone')
     const told = await tellMessages(door, shown, await readStateOf(door, conversationId))
     const senders = await people.of(shown.flatMap(({ senderId }) => senderId ?? []))
-    return shown.map((message, i) => ({
-      ...told[i],
-      sender: (message.senderId && asSender(senders.get(message.senderId), message.senderRole)) || null,
-    }))
+    return told.map((one, i) => {
+      const { senderId = null, senderRole = '' } = shown[i] ?? {}
+      const sender = (senderId && asSender(senders.get(senderId), senderRole)) || null
+      return forReader(door, withSender(one, sender), actor)
+    })
   })
 
   app.post<OfConversation>('/conversations/:id/messages', asked, async (request, reply) => {
@@ -65,9 +66,9 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
     }).catch(async (error: unknown) => {
       throw await notYours(door, conversationId, error)
     })
-    const [told] = await tellMessages(door, [message], nobodyYet)
+    const told = await tellMessage(door, message, nobodyYet)
     const { username } = await people.one(actor.userId)
-    return reply.code(201).send({ ...told, sender: { id, username } })
+    return reply.code(201).send(withSender(told, { id, username }))
   })
 
   for (const [word, side] of [
@@ -88,8 +89,8 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
         orElse(() => refusals.cannotMark(word)),
       )
       const message = await getMessage(chat, actor, { messageId })
-      const [told] = await tellMessages(door, [message], await readStateOf(door, conversationId))
-      return { success: true, message: told }
+      const told = await tellMessage(door, message, await readStateOf(door, conversationId))
+      return { success: true, message: forReader(door, told, actor) }
     })
   }
 
@@ -125,11 +126,11 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
   app.get<{ Params: { messageId: string } }>('/messages/:messageId', asked, async (request) => {
     const messageId = await names.idOf(door, 'message', request.params.messageId)
     if (!messageId) throw refusals.noSuchMessage()
-    const message = await messageFor(request, messageId)
+    const { message, reader } = await messageFor(request, messageId)
     if (message.visibility !== 'everyone') throw refusals.noSuchMessage()
-    const [told] = await tellMessages(door, [message], await readStateOf(door, message.conversationId))
+    const told = await tellMessage(door, message, await readStateOf(door, message.conversationId))
     const sender = message.senderId && asSender(await people.one(message.senderId), message.senderRole)
-    return { success: true, message: { ...told, sender: sender || null } }
+    return { success: true, message: forReader(door, withSender(told, sender || null), reader) }
   })
 
   app.get('/presence/online-users', asked, async (request) => {
@@ -144,10 +145,10 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
   })
 
   /** Without a token, whoever is connected from the same address and may see the message. */
-  async function messageFor(request: FastifyRequest, messageId: string): Promise<Message> {
+  async function messageFor(request: FastifyRequest, messageId: string) {
     for (const { actor } of entrance.possible(request)) {
       try {
-        return await getMessage(chat, actor, { messageId })
+        return { message: await getMessage(chat, actor, { messageId }), reader: actor }
       } catch (error) {
         if (!(error instanceof Failure) || error.code !== 'not_found') throw error
       }

@@ -1,4 +1,6 @@
-import type { Event, Message } from '@parley/protocol'
+import type { Attachment, Event, Message } from '@parley/protocol'
+import type { Actor } from '../../chat/actor.ts'
+import { linked } from '../../chat/attachments/links.ts'
 import { without } from '../../chat/ranges.ts'
 import { newestFromOutside, readBy, readingsOf, type Side } from '../../chat/sides.ts'
 import type { Door } from '../door.ts'
@@ -27,8 +29,8 @@ export async function tellMessages(door: Door, messages: readonly Message[], rea
     names.ofAll(door, 'person', senders),
     names.of(door, 'conversation', first.conversationId),
   ])
-  return messages.map((message) =>
-    toMessage(
+  return messages.map((message) => {
+    const told = toMessage(
       message,
       {
         message: ids.get(message.id) ?? '',
@@ -36,8 +38,35 @@ export async function tellMessages(door: Door, messages: readonly Message[], rea
         sender: (message.senderId && people.get(message.senderId)) || null,
       },
       read,
-    ),
-  )
+    )
+    const [file] = message.attachments
+    if (file && told.fileUrl === file.url) files.set(told, file)
+    return told
+  })
+}
+
+export async function tellMessage(door: Door, message: Message, read: ReadState) {
+  const [told] = await tellMessages(door, [message], read)
+  if (!told) throw new Error('A message that was given was not told')
+  return told
+}
+
+/** Files of ours behind messages that were told: links to them are signed for one reader, and put in last. */
+const files = new WeakMap<object, Attachment>()
+
+/** The message with its sender, whom each route shows in a way of its own. */
+export function withSender<T extends object, S>(told: T, sender: S): T & { sender: S } {
+  const file = files.get(told)
+  const message = { ...told, sender }
+  if (file) files.set(message, file)
+  return message
+}
+
+/** The message as this reader may have it. */
+export function forReader<T extends object>({ chat }: Door, told: T, reader: Actor): T {
+  const file = files.get(told)
+  if (!file) return told
+  return { ...told, fileUrl: `${chat.config.publicUrl ?? ''}${linked(chat, file, reader).url}` }
 }
 
 const mostTold = 50

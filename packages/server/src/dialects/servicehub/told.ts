@@ -2,7 +2,7 @@ import type { Event } from '@parley/protocol'
 import type { Door } from '../door.ts'
 import { names } from './names.ts'
 import { type People, peopleAt } from './people.ts'
-import { nobodyYet, tellMessages, turnedBy } from './reading.ts'
+import { nobodyYet, tellMessage, turnedBy, withSender } from './reading.ts'
 import { roleOf } from './translate.ts'
 
 /** What an event of the core is for this dialect's sockets, in order: most are one frame, some none. */
@@ -58,9 +58,9 @@ export class Translator {
 
   async #message({ message }: Extract<Event, { type: 'message.created' }>): Promise<Frame> {
     const role = roleOf(message.senderRole)
-    const [told] = await tellMessages(this.#door, [message], nobodyYet)
+    const told = await tellMessage(this.#door, message, nobodyYet)
     const sender = message.senderId ? { ...(await this.#people.one(message.senderId)), role } : null
-    return { type: `NEW_MESSAGE_BY_${role}`, message: { ...told, sender } }
+    return { type: `NEW_MESSAGE_BY_${role}`, message: withSender(told, sender) }
   }
 
   async #typing(event: Extract<Event, { type: 'typing.changed' }>): Promise<Frame> {
