@@ -5,7 +5,8 @@ import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { type Person, startServer, type TestServer } from '../../src/testing.ts'
-import { Client, type LiveSocket } from './livesupport-client.ts'
+import { startChild } from '../child.ts'
+import { Client, LiveSocket } from './livesupport-client.ts'
 
 const curl = promisify(execFile)
 
@@ -224,7 +225,7 @@ describe('on a demo server', () => {
   })
 
   test('whoever was replaced cannot come back in by writing, and no message opens what is closed', async () => {
-    const { sam, chat, alexHears, carlaHears, carla } = await talk()
+    const { sam, chat, alex, alexHears, carlaHears, carla } = await talk()
     const ann = await nobody.person('agent', { supervisorId: sam.id })
     const reassigned = sam.assign(chat, ann)
     for (let i = 0; i < 50; i++) alexHears.send(chat, `alex ${i}`)
@@ -236,12 +237,35 @@ describe('on a demo server', () => {
       .toBeGreaterThanOrEqual(20)
     const said = (await carla.get(`/conversations/${chat}`)).body.data.messages
     expect(said.slice(upTo).filter((one: { content: string }) => one.content === 'late')).toEqual([])
+    const { participants } = await owner.call('participant.list', { conversationId: await nativeIdOf(chat) })
+    const inside = participants.filter((one) => one.leftAt === null).map((one) => one.userId)
+    expect(inside).not.toContain((await native(alex)).userId)
     const annHears = await connect(ann)
     annHears.say('CLOSE_CONVERSATION', { conversationId: chat })
     for (let i = 0; i < 30; i++) carlaHears.send(chat, `carla ${i}`)
     expect((await annHears.next()).event).toBe('CONVERSATION_CLOSED')
     await wait(200)
     expect((await carla.get(`/conversations/${chat}`)).body.data.status).toBe('closed')
+  })
+
+  test('a socket that has not heard yet that it is out, or that all is over, is refused by the store', async () => {
+    const { chat, alex, carlaHears, alexHears } = await talk()
+    const conversationId = await nativeIdOf(chat)
+    const { db } = server.running.parley.chat
+    const { userId } = await native(alex)
+    const here = db.updateTable('participant').where('conversation_id', '=', conversationId)
+    await here.set({ left_at: new Date().toISOString() }).where('person_id', '=', userId).execute()
+    alexHears.send(chat, 'Am I still in?')
+    expect((await alexHears.next()).data.message).toBe('You must join the conversation first')
+    await db
+      .updateTable('conversation')
+      .set({ status: 'closed', closed_at: new Date().toISOString() })
+      .where('id', '=', conversationId)
+      .execute()
+    carlaHears.send(chat, 'Does this open it again?')
+    expect((await carlaHears.next()).data.message).toBe('You must join the conversation first')
+    const row = await owner.call('conversation.get', { conversationId })
+    expect(row.conversation.status).toBe('closed')
   })
 
   test('an HTTP close and an agent who comes at the same moment do not both win', async () => {
@@ -544,4 +568,26 @@ describe('on a server as it comes', () => {
       body: { success: false, error: 'Too many requests, please try again later' },
     })
   })
+})
+
+test('tokens and passwords stand in no line of the log, however much is logged', async () => {
+  await using server = await startChild({ env: { LOG_LEVEL: 'trace' } })
+  const nobody = new Client(`${server.url}/livesupport`)
+  const carla = await nobody.person('candidate')
+  const token = carla.token ?? ''
+  const socket = await carla.connect()
+  socket.send('nothing', 'x')
+  await socket.next()
+  const refused = await LiveSocket.open(nobody.base, `${token}x`)
+  await refused.next()
+  await new Client(nobody.base).get(`/auth/me?token=${token}`)
+  await nobody.post('/auth/login', '{"email":"x","password":"password123"', {
+    'content-type': 'application/json',
+  })
+  for (const open of [socket, refused]) open.close()
+  await server.stop()
+  expect(server.log.length).toBeGreaterThan(0)
+  const log = server.log.join('\n')
+  expect(log).not.toContain(token.split('.')[2])
+  expect(log).not.toContain('password123')
 })

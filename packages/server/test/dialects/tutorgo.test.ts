@@ -1,8 +1,16 @@
-import { createSecretKey } from 'node:crypto'
+import { execFile } from 'node:child_process'
+import { createHmac, createSecretKey } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { promisify } from 'node:util'
 import { SignJWT } from 'jose'
 import { sql } from 'kysely'
+import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { peopleByExternalIds } from '../../src/chat/people.ts'
 import { startServer, type TestServer } from '../../src/testing.ts'
+import { insides } from '../world.ts'
 import { type Fixture, readFixtures, readRows, replay } from './replay.ts'
 
 const mounts = [
@@ -129,4 +137,498 @@ function token(key: string, userId: string, claims: Record<string, unknown> = {}
   return new SignJWT({ userId, email: `${userId}@example.com`, role: 'student', exp, ...claims })
     .setProtectedHeader({ alg: 'HS256' })
     .sign(createSecretKey(Buffer.from(key)))
+}
+
+describe('bookings looked up at the service that keeps them', () => {
+  test('what it says counts, is kept for a while, and a lesson that is over ends the permission', async () => {
+    await using service = await bookingsService()
+    await using server = await startServer({
+      args: ['--demo'],
+      env: { PARLEY_MOUNTS: lookUpMount(service.url) },
+    })
+    const { root, given } = await lookUpCast(server)
+    service.says = [{ studentId: given.s, tutorId: given.t, status: 'confirmed' }]
+    await using ana = await Client.open(root, given.sToken)
+    expect(await ana.send(given.st, given.t, 'Hello')).toMatchObject({ success: true })
+    expect(await ana.send(given.st, given.t, 'again')).toMatchObject({ success: true })
+    expect(service.asked).toEqual([[given.s, given.t]])
+    // Nobody has seen the tutor's token yet; the booking has named them, so the message waits for them.
+    await using tom = await Client.open(root, given.tToken)
+    expect((await tom.heard('connected')).queuedMessages).toMatchObject([
+      { message: 'Hello' },
+      { message: 'again' },
+    ])
+  })
+
+  test('it is no booking when the service names other people, another status, or nobody', async () => {
+    await using service = await bookingsService()
+    await using server = await startServer({
+      args: ['--demo'],
+      env: { PARLEY_MOUNTS: lookUpMount(service.url) },
+    })
+    const { root, given } = await lookUpCast(server)
+    await using ana = await Client.open(root, given.sToken)
+    service.says = [
+      { studentId: given.s, tutorId: given.o, status: 'confirmed' },
+      { studentId: given.s, tutorId: given.t, status: 'pending' },
+      { nonsense: true },
+    ]
+    expect(await ana.send(given.st, given.t, 'Hello')).toEqual({ success: false, message: noBooking })
+    service.says = { success: true, data: [] }
+    expect(await ana.send(given.so, given.o, 'Hello')).toEqual({ success: false, message: noBooking })
+  })
+
+  test('a service that does not answer in two seconds does not stop those whose booking is known', async () => {
+    await using service = await bookingsService()
+    await using server = await startServer({
+      args: ['--demo'],
+      env: { PARLEY_MOUNTS: lookUpMount(service.url) },
+    })
+    const { root, given } = await lookUpCast(server)
+    service.isSilent = true
+    await using ana = await Client.open(root, given.sToken)
+    const began = performance.now()
+    expect(await ana.send(given.st, given.t, 'Hello')).toEqual({
+      success: false,
+      message: 'Failed to send message. Please try again.',
+    })
+    expect(performance.now() - began).toBeLessThan(4_000)
+    await book(root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
+    expect(await ana.send(given.st, given.t, 'Hello')).toMatchObject({ success: true })
+  })
+
+  test('an address inside of somebody’s network is refused at the start', async () => {
+    await expect(
+      startServer({ env: { PARLEY_MOUNTS: lookUpMount('http://10.0.0.1/bookings') } }),
+    ).rejects.toThrow('bookingsUrl')
+  })
+})
+
+describe('bookings told by their service', () => {
+  const key = 'a-shared-secret-of-the-bookings-service'
+
+  test('a signature over the body is enough; a wrong one is worth nothing', async () => {
+    await using server = await startServer({
+      args: ['--demo'],
+      env: { PARLEY_MOUNTS: `tutorgo:0?bookingsSecret=${key}` },
+    })
+    const root = server.running.mounts[0]?.url ?? ''
+    const given = await cast(server.running.demo?.identitySecret ?? '')
+    const body = JSON.stringify([
+      { id: 7, studentId: given.s, tutorId: given.t, status: 'confirmed' },
+      { id: 8, studentId: given.s, tutorId: given.o, status: 'pending' },
+    ])
+    const tell = (signature: string) =>
+      fetch(`${root}/chat/bookings`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-signature': signature },
+        body,
+      })
+    const signature = `sha256=${createHmac('sha256', key).update(body).digest('hex')}`
+    expect((await tell(signature.replace(/.$/, (last) => (last === '0' ? '1' : '0')))).status).toBe(403)
+    expect((await tell('nonsense')).status).toBe(403)
+    await using ana = await Client.open(root, given.sToken)
+    expect(await ana.send(given.st, given.t, 'Hello')).toMatchObject({ success: false })
+    expect(await (await tell(signature)).json()).toEqual({
+      success: true,
+      message: 'Bookings updated',
+      data: { updated: 2 },
+    })
+    expect(await ana.send(given.st, given.t, 'Hello')).toMatchObject({ success: true })
+    expect(await ana.send(given.so, given.o, 'Hello')).toEqual({ success: false, message: noBooking })
+  })
+
+  test('a native API key of an admin is enough, that of anybody else is not', async () => {
+    const given = await cast(secret)
+    const body = { studentId: given.s, tutorId: given.t, status: 'confirmed' }
+    const [admin, agent] = [await demo.person('admin'), await demo.person('agent')]
+    expect((await post(`${at.root}/chat/bookings`, agent.token, body)).status).toBe(403)
+    expect((await post(`${at.root}/chat/bookings`, admin.token, body)).status).toBe(200)
+    const { workspaceId } = await demo.workspace()
+    const stranger = await demo.person('admin', 'stranger', workspaceId)
+    expect((await post(`${at.root}/chat/bookings`, stranger.token, body)).status).toBe(403)
+  })
+})
+
+describe('sockets', () => {
+  test('the token may come in a header, as the library of the old service took it', async () => {
+    const given = await cast(secret)
+    const socket = io(at.root, {
+      transports: ['websocket'],
+      forceNew: true,
+      extraHeaders: { authorization: `Bearer ${given.sToken}` },
+    })
+    const [greeting] = await once(socket, 'connected')
+    expect(greeting).toMatchObject({ userId: given.s })
+    socket.close()
+  })
+
+  test('somebody who is switched off is told so and hears no more within two seconds', async () => {
+    const given = await cast(secret)
+    await book(at.root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
+    await using ana = await Client.open(at.prefix, given.sToken)
+    await using tom = await Client.open(at.root, given.tToken)
+    await tom.heard('connected')
+    const owner = await demo.person('owner')
+    const ofAna = await idOf(given.s)
+    await owner.call('user.update', { userId: ofAna, active: false })
+    await expect.poll(() => ana.isOpen, { timeout: 2_000 }).toBe(false)
+    expect(ana.all('error')).toEqual([{ message: 'Invalid or expired token' }])
+    expect(
+      (await fetch(`${at.root}/chat/conversations/${given.s}`, { headers: auth(given.sToken) })).status,
+    ).toBe(403)
+    await expect(Client.open(at.root, given.sToken)).rejects.toThrow('Invalid or expired token')
+  })
+
+  test('a grant that is ended natively ends sending at once', async () => {
+    const given = await cast(secret)
+    await using ana = await Client.open(at.root, given.sToken)
+    await using tom = await Client.open(at.root, given.tToken)
+    await tom.heard('connected')
+    const owner = await demo.person('owner')
+    const userIds: [string, string] = [await idOf(given.s), await idOf(given.t)]
+    const grant = await owner.call('grant.create', {
+      userIds,
+      kind: 'booking',
+      externalRef: `native ${given.tag}`,
+    })
+    expect(await ana.send(given.st, given.t, 'Hello')).toMatchObject({ success: true })
+    await owner.call('grant.end', { grantId: grant.id })
+    expect(await ana.send(given.st, given.t, 'Hello')).toEqual({ success: false, message: noBooking })
+  })
+
+  test('a message sent twice under one key is one message, and both times its sender hears of it', async () => {
+    const given = await cast(secret)
+    await book(at.root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
+    await using ana = await Client.open(at.root, given.sToken)
+    const first = await ana.send(given.st, given.t, 'once', { clientMessageId: 'key-1' })
+    expect(await ana.send(given.st, given.t, 'once', { clientMessageId: 'key-1' })).toEqual(first)
+    expect(await ana.send(given.st, given.t, 'other', { clientMessageId: 'key-1' })).toMatchObject({
+      success: false,
+    })
+    await using again = await Client.open(at.root, given.sToken)
+    expect(await again.send(given.st, given.t, 'once', { clientMessageId: 'key-1' })).toEqual(first)
+    expect(await again.heard('message-sent')).toMatchObject({ message: 'once' })
+    expect(ana.all('message-sent')).toHaveLength(1)
+  })
+
+  test('many messages at once come in the order they were sent, each once', async () => {
+    const given = await cast(secret)
+    await book(at.root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
+    await using ana = await Client.open(at.root, given.sToken)
+    await using tom = await Client.open(at.prefix, given.tToken)
+    await tom.heard('connected')
+    const texts = Array.from({ length: 100 }, (_, i) => `message ${i}`)
+    await Promise.all(texts.map((text) => ana.send(given.st, given.t, text)))
+    await expect.poll(() => tom.all('new-message').length, { timeout: 5_000 }).toBe(100)
+    expect(tom.all('new-message').map((message) => message.message)).toEqual(texts)
+    expect(ana.all('message-sent').map((message) => message.message)).toEqual(texts)
+  })
+
+  test('the same conversation is there for native clients, with order, receipts and unread', async () => {
+    const given = await cast(secret)
+    await book(at.root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
+    await using ana = await Client.open(at.root, given.sToken)
+    await ana.send(given.st, given.t, 'one')
+    await ana.send(given.st, given.t, 'two')
+    const owner = await demo.person('owner')
+    const { conversations } = await owner.call('conversation.list', { contactId: await idOf(given.t) })
+    const [summary] = conversations
+    expect(summary?.conversation).toMatchObject({ kind: 'direct', grantRequired: true })
+    const { messages } = await owner.call('message.list', { conversationId: summary?.conversation.id ?? '' })
+    expect(messages.map((message) => message.body)).toEqual(['one', 'two'])
+  })
+
+  test('nonsense of every kind is answered or ignored, and the server goes on', async () => {
+    const given = await cast(secret)
+    await book(at.root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
+    await using ana = await Client.open(at.root, given.sToken)
+    const events = ['send-message', 'join-conversation', 'leave-conversation', 'typing-start', 'typing-stop']
+    const more = [
+      'edit-message',
+      'delete-message',
+      'react-message',
+      'no-such-event',
+      '__proto__',
+      'constructor',
+    ]
+    const things = [
+      undefined,
+      null,
+      0,
+      '',
+      [],
+      {},
+      { conversationId: {} },
+      '\ud800',
+      '\0',
+      'x'.repeat(70_000),
+      nest(60),
+    ]
+    for (const name of [...events, ...more]) {
+      for (const thing of things) ana.socket.emit(name, thing)
+    }
+    ana.socket.emit('send-message', { conversationId: given.st, receiverId: given.t, message: '\ud800' })
+    ana.socket.emit('send-message', {
+      conversationId: given.st,
+      receiverId: given.t,
+      message: 'x',
+      attachmentIds: 7,
+    })
+    expect(await ana.send(given.st, given.t, 'still here')).toMatchObject({ success: true })
+    for (const { message } of ana.all('error')) {
+      expect(message).toMatch(
+        /^(Missing required|Conversation ID|Unauthorized|Invalid message|Message not found)/,
+      )
+      expect(message).not.toMatch(insides)
+    }
+    const rows = await fetch(`${at.root}/chat/messages/${given.st}`, { headers: auth(given.sToken) })
+    expect(await rows.json()).toMatchObject([{ message: 'still here' }])
+  })
+})
+
+describe('who may be here', () => {
+  test('a role in a token gives no more than to be one of two', async () => {
+    const given = await cast(secret)
+    await book(at.root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
+    await using ana = await Client.open(at.root, given.sToken)
+    await ana.send(given.st, given.t, 'between us')
+    for (const role of ['admin', 'ADMIN', 'owner']) {
+      const boss = await token(secret, `boss-${given.tag}-${role}`, { role })
+      const read = await fetch(`${at.root}/chat/messages/${given.st}`, { headers: auth(boss) })
+      expect([read.status, await read.json()]).toEqual([
+        403,
+        { success: false, message: 'Unauthorized access to conversation' },
+      ])
+      const list = await fetch(`${at.root}/chat/conversations/boss-${given.tag}-${role}`, {
+        headers: auth(boss),
+      })
+      expect(await list.json()).toEqual([])
+    }
+  })
+
+  test('a key of another workspace opens nothing here, and the same ids there are other people', async () => {
+    const { workspaceId } = await demo.workspace()
+    const owner = await demo.person('owner', 'elsewhere', workspaceId)
+    const foreign = 'k3Zr8QwLx0VbN5tYuJm2HsPd7FgAeC9o'
+    await owner.call('identityKey.create', { kind: 'hs256', secret: foreign, userIdClaim: 'userId' })
+    const given = await cast(foreign)
+    const answer = await fetch(`${at.root}/chat/conversations/${given.s}`, { headers: auth(given.sToken) })
+    expect(answer.status).toBe(403)
+  })
+
+  test('in the default mode nobody signs up here, and a token without a trusted key is refused', async () => {
+    await using server = await startServer()
+    const base = `${server.url}/tutorgo`
+    const given = await cast('a secret that this server has never been told of')
+    for (const path of ['/auth/register', '/auth/login', '/register']) {
+      const answer = await post(`${base}${path}`, '', {
+        email: 'a@b.example',
+        password: 'Passw0rd',
+        role: 'admin',
+      })
+      expect([answer.status, await answer.json()]).toEqual([
+        404,
+        { success: false, error: { message: `Route ${path} not found` } },
+      ])
+    }
+    const list = await fetch(`${base}/chat/conversations/${given.s}`, { headers: auth(given.sToken) })
+    expect(list.status).toBe(403)
+    const booking = await post(`${base}/chat/bookings`, given.adminToken, {
+      studentId: 'a',
+      tutorId: 'b',
+      status: 'confirmed',
+    })
+    expect(booking.status).toBe(403)
+  })
+
+  test('a token with another algorithm or none is refused', async () => {
+    const given = await cast(secret)
+    const [, payload] = (given.sToken ?? '').split('.')
+    const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.`
+    const answer = await fetch(`${at.root}/chat/conversations/${given.s}`, { headers: auth(none) })
+    expect(answer.status).toBe(403)
+    await expect(Client.open(at.root, none)).rejects.toThrow('Invalid or expired token')
+  })
+})
+
+test('bad paths, queries and bodies get this dialect’s own refusals and never a fault', async () => {
+  const given = await cast(secret)
+  const ids = [
+    '%00',
+    '%ed%a0%80x',
+    "';drop table message;--",
+    '../../etc/passwd',
+    'a'.repeat(500),
+    '__proto__',
+    '%F0%9F%92%A9',
+  ]
+  const methods = ['GET', 'PATCH', 'POST', 'PUT', 'DELETE']
+  for (const base of [at.prefix, at.root]) {
+    for (const id of ids) {
+      const paths = [`/chat/messages/${id}`, `/chat/conversations/${id}`, `/chat/conversations/${id}/read`]
+      const more = [
+        `/chat/messages/${id}/read`,
+        `/chat/attachments/${id}`,
+        `/chat/search/${id}?q=${id}`,
+        `/${id}`,
+      ]
+      for (const path of [...paths, ...more]) {
+        for (const method of methods) {
+          const answer = await fetch(`${base}${path}`, { method, headers: auth(given.sToken) })
+          const text = await answer.text()
+          expect(answer.status, `${method} ${path} ${text}`).toBeGreaterThanOrEqual(400)
+          expect(answer.status, `${method} ${path} ${text}`).toBeLessThan(500)
+          expect(text).not.toMatch(insides)
+        }
+      }
+    }
+  }
+  const large = await fetch(`${at.root}/chat/bookings`, {
+    method: 'POST',
+    headers: { ...auth(given.adminToken), 'content-type': 'application/json' },
+    body: JSON.stringify({ x: 'x'.repeat(1_100_000) }),
+  })
+  expect([large.status, await large.json()]).toEqual([
+    413,
+    { success: false, message: 'Request is too large' },
+  ])
+})
+
+test('a token that has run out may be told from a bad one, where a client refreshes only then', async () => {
+  await using server = await startServer({
+    args: ['--demo'],
+    env: { PARLEY_MOUNTS: 'tutorgo:0?expired=401' },
+  })
+  const root = server.running.mounts[0]?.url ?? ''
+  const given = await cast(server.running.demo?.identitySecret ?? '')
+  const ask = (one: string | undefined) =>
+    fetch(`${root}/chat/conversations/${given.s}`, { headers: auth(one) }).then((answer) => answer.status)
+  expect(await Promise.all([ask(given.expiredToken), ask(given.forgedToken), ask(given.sToken)])).toEqual([
+    401, 403, 200,
+  ])
+})
+
+test('the walkthrough of a newcomer, with curl and a Socket.IO client', async () => {
+  const given = await cast(secret)
+  const curl = async (...args: string[]) =>
+    JSON.parse((await promisify(execFile)('curl', ['-sS', '--max-time', '10', ...args])).stdout)
+  const bearer = (one = '') => ['-H', `Authorization: Bearer ${one}`]
+  const json = ['-H', 'Content-Type: application/json']
+  const booking = JSON.stringify({ studentId: given.s, tutorId: given.t, status: 'confirmed' })
+  expect(
+    await curl('-X', 'POST', `${at.root}/chat/bookings`, ...bearer(given.adminToken), ...json, '-d', booking),
+  ).toMatchObject({ success: true })
+  await using tom = await Client.open(at.root, given.tToken)
+  await tom.heard('connected')
+  await using ana = await Client.open(at.root, given.sToken)
+  ana.socket.emit('send-message', {
+    conversationId: given.st,
+    receiverId: given.t,
+    message: 'When shall we meet?',
+  })
+  expect(await tom.heard('new-message')).toMatchObject({ senderId: given.s, message: 'When shall we meet?' })
+  const [chat] = await curl(`${at.root}/chat/conversations/${given.t}`, ...bearer(given.tToken))
+  expect(chat).toMatchObject({ id: given.st, lastMessage: 'When shall we meet?', unreadCount: 1 })
+  expect(
+    await curl('-X', 'PATCH', `${at.root}/chat/conversations/${given.st}/read`, ...bearer(given.tToken)),
+  ).toEqual({
+    success: true,
+    message: 'Conversation marked as read',
+  })
+  const [row] = await curl(`${at.root}/chat/messages/${given.st}`, ...bearer(given.sToken))
+  expect(row).toMatchObject({ message: 'When shall we meet?', read: true })
+})
+
+const noBooking = 'Cannot send message. You must have a confirmed booking with this user.'
+const auth = (one = '') => ({ authorization: `Bearer ${one}` })
+const nest = (depth: number): unknown => (depth === 0 ? 'x' : { deeper: nest(depth - 1) })
+const lookUpMount = (url: string) => `tutorgo:0?bookingsUrl=${encodeURIComponent(url)}`
+
+async function lookUpCast(server: TestServer) {
+  const given = await cast(server.running.demo?.identitySecret ?? '')
+  return { root: server.running.mounts[0]?.url ?? '', given }
+}
+
+const post = (url: string, one: string | undefined, body: unknown) =>
+  fetch(url, {
+    method: 'POST',
+    headers: { ...auth(one), 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+
+async function book(root: string, given: Record<string, string>, booking: unknown): Promise<void> {
+  expect((await post(`${root}/chat/bookings`, given.adminToken, booking)).status).toBe(200)
+}
+
+async function idOf(externalId: string | undefined): Promise<string> {
+  const [person] = await peopleByExternalIds(demo.running.parley.chat.db, demo.workspaceId, [
+    externalId ?? '',
+  ])
+  return person?.id ?? ''
+}
+
+type BookingsService = AsyncDisposable & { url: string; says: unknown; isSilent: boolean; asked: string[][] }
+
+async function bookingsService(): Promise<BookingsService> {
+  const server = createServer((request, response) => {
+    service.asked.push(new URL(request.url ?? '', 'http://here').searchParams.getAll('userId'))
+    if (!service.isSilent) response.end(JSON.stringify(service.says))
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const service: BookingsService = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/bookings?key=abc`,
+    says: [],
+    isSilent: false,
+    asked: [],
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+  return service
+}
+
+/** A client as the old front end connects: socket.io-client, with the token in `auth`. */
+class Client implements AsyncDisposable {
+  readonly socket: Socket
+  readonly #heard: [name: string, payload: Record<string, string>][] = []
+
+  static async open(base: string, one: string | undefined): Promise<Client> {
+    const client = new Client(
+      io(base, { auth: { token: one }, transports: ['websocket'], reconnection: false, forceNew: true }),
+    )
+    await new Promise<void>((resolve, reject) => {
+      client.socket.once('connect', resolve).once('connect_error', reject)
+    })
+    return client
+  }
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.onAny((name, payload) => this.#heard.push([name, payload]))
+  }
+
+  get isOpen(): boolean {
+    return this.socket.connected
+  }
+
+  send(conversationId = '', receiverId = '', message = '', more = {}): Promise<unknown> {
+    return this.socket
+      .timeout(5_000)
+      .emitWithAck('send-message', { conversationId, receiverId, message, ...more })
+  }
+
+  all(name: string): Record<string, string>[] {
+    return this.#heard.flatMap(([of, payload]) => (of === name ? [payload] : []))
+  }
+
+  async heard(name: string): Promise<Record<string, unknown>> {
+    await expect.poll(() => this.all(name).length, { timeout: 5_000 }).toBeGreaterThan(0)
+    return this.all(name)[0] ?? {}
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.socket.close()
+  }
 }

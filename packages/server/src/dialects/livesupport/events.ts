@@ -189,7 +189,7 @@ class Peer {
         this.#door.chat,
         actor,
         { conversationId: room.conversationId, clientMessageId, body },
-        { joins: false, reopens: 'never' },
+        { joins: false },
       )
     } catch (error) {
       room.own.delete(clientMessageId)

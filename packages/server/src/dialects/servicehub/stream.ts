@@ -25,21 +25,15 @@ export function streamRoute(app: FastifyInstance, door: Door): void {
       if (raw.writableLength > door.chat.config.outboxBytes) raw.destroy()
       else raw.write(text)
     }
-    let cursor = await cursorNow(door)
+    let cursor = cursorNow()
     const outlet = {
       send: (frame: object) => write(`id: ${cursor}\ndata: ${JSON.stringify(frame)}\n\n`),
       ended: () => raw.end(),
     }
     const live = new Live(door, translatorAt(door), outlet, claims, { holder, address: caller.address })
-    // What has been told by now was written before the new cursor is taken, but for what is on its way: that overlaps.
     const beats = setInterval(() => {
-      cursorNow(door).then(
-        (now) => {
-          cursor = now
-          write(`id: ${now}\n: still here\n\n`)
-        },
-        (error: unknown) => door.log.warn({ err: error }, 'could not say where a stream stands'),
-      )
+      cursor = cursorNow()
+      write(`id: ${cursor}\n: still here\n\n`)
     }, beatMs)
     raw.on('close', () => {
       clearInterval(beats)

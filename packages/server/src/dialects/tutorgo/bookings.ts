@@ -4,7 +4,6 @@ import type { Chat } from '../../chat/chat.ts'
 import { fetchOutside } from '../../chat/fetch-outside.ts'
 import { createGrant, endGrantByReference, type Granter } from '../../chat/grants.ts'
 import type { Directory } from './directory.ts'
-import { pairIdOf } from './pair-ids.ts'
 import { Refusal } from './refusals.ts'
 
 /** What a bookings service says of two people; with an id, one of several bookings that they may have. */
@@ -50,7 +49,7 @@ export class Bookings {
   async follow(granter: Granter, bookings: readonly Booking[]): Promise<void> {
     for (const booking of bookings) {
       const { id, studentId, tutorId, status } = booking
-      const reference = referenceOf(id === null ? ['pair', pairIdOf(studentId, tutorId)] : ['booking', id])
+      const reference = referenceOf(id === null ? ['pair', keyOf(studentId, tutorId)] : ['booking', id])
       if (!this.#counts(status)) await endGrantByReference(this.#chat, granter, reference)
       else await this.#grant(granter, [studentId, tutorId], { externalRef: reference })
     }
@@ -59,7 +58,7 @@ export class Bookings {
   /** Asks the bookings service about two people, where there is one; what it said lately is taken again. */
   async look(a: string, b: string): Promise<Looked> {
     if (this.#rules.url === null) return 'not asked'
-    const key = pairIdOf(a, b)
+    const key = keyOf(a, b)
     const known = this.#looks.get(key)
     if (known && known.until > performance.now()) return known.outcome
     const look: Look = { outcome: this.#ask(this.#rules.url, a, b), until: performance.now() + freshForMs }
@@ -74,7 +73,7 @@ export class Bookings {
   async #ask(url: string, a: string, b: string): Promise<Looked> {
     try {
       const confirmed = await this.#isConfirmed(url, a, b)
-      const reference = referenceOf(['look-up', pairIdOf(a, b)])
+      const reference = referenceOf(['look-up', keyOf(a, b)])
       if (confirmed) await this.#renew(reference, a, b)
       else {
         this.#grantedUntil.delete(reference)
@@ -96,8 +95,7 @@ export class Bookings {
     if (response.status === 404) return false
     if (response.status !== 200) throw new Error(`It answered ${response.status}`)
     return bookingsIn(await response.json()).some(
-      (booking) =>
-        pairIdOf(booking.studentId, booking.tutorId) === pairIdOf(a, b) && this.#counts(booking.status),
+      (booking) => keyOf(booking.studentId, booking.tutorId) === keyOf(a, b) && this.#counts(booking.status),
     )
   }
 
@@ -124,6 +122,9 @@ export class Bookings {
     return status === 'confirmed' || (this.#rules.countsCompleted && status === 'completed')
   }
 }
+
+/** Two people, whoever of them is the student; unlike the id of a conversation it cannot be read as two others. */
+const keyOf = (a: string, b: string) => JSON.stringify([a, b].sort())
 
 /** Texts of any length, as a reference of the length that grants take. */
 const referenceOf = (parts: [kind: string, of: string]) =>
