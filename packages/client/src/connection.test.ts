@@ -94,7 +94,7 @@ function setting(given: { credentials?: Credentials; storage?: ReturnType<typeof
 const presence = { type: 'presence.changed', presence: { userId: 'x', state: 'online', lastSeenAt: null } }
 
 describe('the connection', () => {
-  test('[C1] goes from idle over connecting to live, and says hello with its positions', async () => {
+  test('[K1] goes from idle over connecting to live, and says hello with its positions', async () => {
     const s = setting()
     expect(s.state()).toEqual({ state: 'idle' })
     await s.start()
@@ -111,7 +111,7 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[C1] gives up on a transport that does not welcome within 8 seconds', async () => {
+  test('[K1] gives up on a transport that does not welcome within 8 seconds', async () => {
     const s = setting()
     await s.start()
     await vi.advanceTimersByTimeAsync(8_000)
@@ -120,7 +120,7 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[C2] finds a dead server within 45 seconds, and resumes', async () => {
+  test('[K2] finds a dead server within 45 seconds, and resumes', async () => {
     const s = setting()
     await s.start()
     s.welcome()
@@ -133,7 +133,7 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[C2] beats on time, and answers the server’s heartbeat', async () => {
+  test('[K2] beats on time, and answers the server’s heartbeat', async () => {
     const s = setting()
     await s.start()
     s.welcome()
@@ -146,7 +146,7 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[C2] [C6] a count that is not mine means something was lost: resume from before it', async () => {
+  test('[K2] [K6] a count that is not mine means something was lost: resume from before it', async () => {
     const s = setting()
     await s.start()
     s.welcome()
@@ -159,7 +159,7 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[C6] the cursor of a welcome that resumes is not kept: what it promises has not arrived yet', async () => {
+  test('[K6] the cursor of a welcome that resumes is not kept: what it promises has not arrived yet', async () => {
     const s = setting()
     await s.start()
     s.welcome()
@@ -180,7 +180,7 @@ describe('the connection', () => {
   })
 
   for (const reason of ['revoked', 'origin_refused', 'protocol_error'] as const) {
-    test(`[C3] stops when ${reason}, and start begins again`, async () => {
+    test(`[K3] stops when ${reason}, and start begins again`, async () => {
       const s = setting()
       await s.start()
       s.welcome()
@@ -193,7 +193,7 @@ describe('the connection', () => {
     })
   }
 
-  test('[C3] an expired token is swapped and the connection made at once', async () => {
+  test('[K3] an expired token is swapped and the connection made at once', async () => {
     const accessToken = vi.fn(async (refused?: string) => (refused === 'old' ? 'new' : 'old'))
     const s = setting({ credentials: { accessToken } })
     await s.start()
@@ -203,14 +203,14 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[C3] credentials that know no other token stop the connection', async () => {
+  test('[K3] credentials that know no other token stop the connection', async () => {
     const s = setting()
     await s.start()
     await s.lose('unauthenticated')
     expect(s.state()).toMatchObject({ state: 'stopped', reason: 'unauthenticated' })
   })
 
-  test('[C3] credentials that cannot be reached now are asked again later', async () => {
+  test('[K3] credentials that cannot be reached now are asked again later', async () => {
     const accessToken = vi
       .fn()
       .mockRejectedValueOnce(new ParleyError('network', 'Away.'))
@@ -223,7 +223,7 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[C4] waits longer each time, up to 30 seconds, until a heartbeat has come', async () => {
+  test('[K4] waits longer each time, up to 30 seconds, until a heartbeat has come', async () => {
     const s = setting()
     await s.start()
     const waits: number[] = []
@@ -240,7 +240,7 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[C4] a goodbye is followed within the time it names', async () => {
+  test('[K4] a goodbye is followed within the time it names', async () => {
     const s = setting()
     await s.start()
     s.welcome()
@@ -252,7 +252,7 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[C5] steps down after two misses, remembers what worked, and climbs again', async () => {
+  test('[K5] steps down after two misses, remembers what worked, and climbs again', async () => {
     const storage = memoryStorage()
     const s = setting({ storage })
     await s.start()

@@ -13,19 +13,19 @@ import { websocket } from './transports/websocket.ts'
  *
  * States: idle → connecting → live; from both → waiting → connecting; from all → stopped → connecting by `start()`.
  *
- * - C1 connecting: ask for a token, open the transport, say hello with cursor and positions. No welcome in 8 s: lost.
- * - C2 live, on `welcome`. Each `heartbeatMs` a heartbeat goes out, and one in answer to the server's (a hidden page's
+ * - K1 connecting: ask for a token, open the transport, say hello with cursor and positions. No welcome in 8 s: lost.
+ * - K2 live, on `welcome`. Each `heartbeatMs` a heartbeat goes out, and one in answer to the server's (a hidden page's
  *   timers sleep, its socket does not). Nothing heard for 40 to 45 s: lost. The server's count of events sent is not
  *   mine: lost, because something was dropped on the way.
- * - C3 lost, by kind: 4100 to 4199 stop (but 'unauthenticated' tries once more if the credentials have another
+ * - K3 lost, by kind: 4100 to 4199 stop (but 'unauthenticated' tries once more if the credentials have another
  *   token); 'token_expired' reconnects at once with another token; everything else waits.
- * - C4 waiting: full jitter, from nothing up to 1 s, doubling to 30 s; after `goodbye` up to its `withinMs`. The growth
+ * - K4 waiting: full jitter, from nothing up to 1 s, doubling to 30 s; after `goodbye` up to its `withinMs`. The growth
  *   ends with the server's first heartbeat, not with the welcome: a server that welcomes and dies must not be hammered.
  *   The network or the page coming back ends the wait.
- * - C5 the ladder: no welcome twice in a row steps down one rung (and from the last to the first). What worked is
+ * - K5 the ladder: no welcome twice in a row steps down one rung (and from the last to the first). What worked is
  *   remembered. On a lower rung the first is tried again after 5 minutes, then 10, … up to an hour; failing once
  *   is enough to return.
- * - C6 a list position (cursor) is kept only when everything before it has arrived: from a heartbeat whose count agrees;
+ * - K6 a list position (cursor) is kept only when everything before it has arrived: from a heartbeat whose count agrees;
  *   from a welcome only when nothing had to be resumed.
  */
 export type ConnectionOptions = {
@@ -77,7 +77,7 @@ export function connection(options: ConnectionOptions) {
   let within: number | undefined
   let stopListening = () => {}
 
-  // C5
+  // K5
   let rung = Math.max(0, ladder.indexOf(storage.get(rungKey) as TransportName))
   let home = rung
   let misses = 0
@@ -350,7 +350,7 @@ export function connection(options: ConnectionOptions) {
     state,
     command,
     reconnect,
-    /** The position a list was read at; counts only if there is none yet and nothing is live (C6). */
+    /** The position a list was read at; counts only if there is none yet and nothing is live (K6). */
     startFrom(position: string) {
       if (state.get().state !== 'live') cursor ??= position
     },

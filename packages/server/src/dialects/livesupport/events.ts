@@ -189,7 +189,7 @@ class Peer {
         this.#door.chat,
         actor,
         { conversationId: room.conversationId, clientMessageId, body },
-        { joins: false },
+        { joins: false, reopens: 'never' },
       )
     } catch (error) {
       room.own.delete(clientMessageId)
