@@ -3,7 +3,7 @@ import { seedGroup, seedPeople } from './cast.ts'
 import { Child } from './child.ts'
 import { type Bench, inTurns, type Line, lineOf, type Measure, type Reading, watchingLag } from './measure.ts'
 import { Place } from './place.ts'
-import type { LeanSocket } from './socket.ts'
+import type { ClientSocket } from './socket.ts'
 import { each, enter, join, read, sendFrame, until } from './wire.ts'
 
 /**
@@ -44,13 +44,13 @@ async function* runBroadcast({ scale, store }: Bench): AsyncGenerator<Line> {
 
 /** The people of the group; the first one writes. */
 class Crowd {
-  readonly #sockets: LeanSocket[]
+  readonly #sockets: ClientSocket[]
   #sent = 0
   #heard = 0
   #isWanted = false
   #fault: string | undefined
 
-  constructor(sockets: LeanSocket[], at: 'relay' | 'server') {
+  constructor(sockets: ClientSocket[], at: 'relay' | 'server') {
     this.#sockets = sockets
     for (const socket of sockets) {
       let last: number | undefined

@@ -2,7 +2,7 @@ import { idOf, seedHistory, seedPeople } from './cast.ts'
 import { Child } from './child.ts'
 import { type Bench, inTurns, type Line, lineOf, type Measure, median, type Reading } from './measure.ts'
 import { Place, type StoreKind } from './place.ts'
-import { frameOf, type LeanSocket } from './socket.ts'
+import type { ClientSocket } from './socket.ts'
 import { join, read, within } from './wire.ts'
 
 /**
@@ -130,10 +130,10 @@ class Library implements AsyncDisposable {
 
 /** Asks one thing at a time. The answer is only copied while the clock runs, and read afterwards. */
 class Desk {
-  readonly #socket: LeanSocket
+  readonly #socket: ClientSocket
   #answered: (answer: Buffer) => void = () => {}
 
-  constructor(socket: LeanSocket) {
+  constructor(socket: ClientSocket) {
     this.#socket = socket
     socket.onFrame = (bytes, start, end) => {
       if (read(bytes, start, end).kind === 'reply') this.#answered(Buffer.from(bytes.subarray(start, end)))
@@ -144,7 +144,7 @@ class Desk {
     const answer = new Promise<Buffer>((resolve) => {
       this.#answered = resolve
     })
-    this.#socket.write(frameOf(JSON.stringify(command)))
+    this.#socket.write(JSON.stringify(command))
     return within(30_000, answer, () => `${JSON.stringify(command)} was not answered`)
   }
 

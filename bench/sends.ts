@@ -3,7 +3,7 @@ import { seedPairs, seedPeople } from './cast.ts'
 import { Child } from './child.ts'
 import { type Bench, inTurns, type Line, lineOf, type Measure, type Reading, watchingLag } from './measure.ts'
 import { Place } from './place.ts'
-import type { LeanSocket, OnFrame } from './socket.ts'
+import type { ClientSocket, OnFrame } from './socket.ts'
 import { each, enter, join, read, sendFrame, until } from './wire.ts'
 
 /**
@@ -60,11 +60,11 @@ class Talk {
   failure: string | undefined
   isIdle = true
   isWanted = false
-  readonly #writer: LeanSocket
-  readonly #reader: LeanSocket
+  readonly #writer: ClientSocket
+  readonly #reader: ClientSocket
   readonly #conversation: number
 
-  constructor(conversation: number, writer: LeanSocket, reader: LeanSocket) {
+  constructor(conversation: number, writer: ClientSocket, reader: ClientSocket) {
     this.#conversation = conversation
     this.#writer = writer
     this.#reader = reader

@@ -1,6 +1,6 @@
 import { idOf, tokenOf } from './cast.ts'
 import type { Child } from './child.ts'
-import { frameOf, LeanSocket } from './socket.ts'
+import { ClientSocket } from './socket.ts'
 
 /** What a frame of the server is, from the few bytes that say so: parsing them all would cost more than the server. */
 export type Heard =
@@ -38,8 +38,8 @@ export async function join(
   server: Child,
   person: number,
   { follow, from }: { follow?: number; from?: string } = {},
-): Promise<LeanSocket> {
-  const socket = await LeanSocket.open({ ...server, path: '/api/v1/realtime', from })
+): Promise<ClientSocket> {
+  const socket = await ClientSocket.open({ ...server, path: '/api/v1/realtime', from })
   const live = new Promise<void>((resolve) => {
     socket.onFrame = (bytes, start, end) => {
       if (read(bytes, start, end).kind === (follow === undefined ? 'welcome' : 'caughtup')) resolve()
@@ -47,7 +47,7 @@ export async function join(
   })
   const following =
     follow === undefined ? {} : { follow: [{ conversationId: idOf('conversation', follow), after: 0 }] }
-  socket.write(frameOf(JSON.stringify({ type: 'hello', token: tokenOf(person), ...following })))
+  socket.write(JSON.stringify({ type: 'hello', token: tokenOf(person), ...following }))
   await within(
     10_000,
     live,
@@ -57,18 +57,18 @@ export async function join(
 }
 
 /** Comes into a room of the relay. */
-export const enter = (relay: Child, room: string, from?: string): Promise<LeanSocket> =>
-  LeanSocket.open({ ...relay, path: `/${room}`, from })
+export const enter = (relay: Child, room: string, from?: string): Promise<ClientSocket> =>
+  ClientSocket.open({ ...relay, path: `/${room}`, from })
 
 const text =
   'The quick brown fox jumps over the lazy dog, and nobody in this office has seen it come back so far.'
 
 /** The next send of a hundred characters, as the protocol has it. The relay is given the same bytes. */
-export function sendFrame(conversation: number): Buffer {
+export function sendFrame(conversation: number): string {
   const number = ++framesMade
-  return frameOf(
+  return (
     `{"type":"message.send","id":${number},"conversationId":"${idOf('conversation', conversation)}",` +
-      `"clientMessageId":"${runId}-${number}","body":"${text}"}`,
+    `"clientMessageId":"${runId}-${number}","body":"${text}"}`
   )
 }
 const runId = crypto.randomUUID()

@@ -606,15 +606,15 @@ CREATE INDEX attachment_message ON public.attachment USING btree (workspace_id, 
 
 CREATE INDEX attachment_unsent ON public.attachment USING btree (created_at) WHERE (message_id IS NULL);
 
-CREATE INDEX conversation_activity ON public.conversation USING btree (workspace_id, inbox_id, updated_at DESC, id DESC) WHERE (deleted_at IS NULL);
-
-CREATE INDEX conversation_assignee ON public.conversation USING btree (workspace_id, assignee_id, updated_at DESC) WHERE ((assignee_id IS NOT NULL) AND (deleted_at IS NULL));
+CREATE INDEX conversation_assignee ON public.conversation USING btree (workspace_id, assignee_id) WHERE ((assignee_id IS NOT NULL) AND (deleted_at IS NULL));
 
 CREATE INDEX conversation_changed ON public.conversation USING btree (workspace_id, changed_xid);
 
 CREATE UNIQUE INDEX conversation_client_key ON public.conversation USING btree (workspace_id, created_by, client_key) WHERE (client_key IS NOT NULL);
 
 CREATE UNIQUE INDEX conversation_exclusive ON public.conversation USING btree (workspace_id, exclusive_key) WHERE ((exclusive_key IS NOT NULL) AND (deleted_at IS NULL) AND (status <> ALL (ARRAY['closed'::text, 'archived'::text])));
+
+CREATE INDEX conversation_inbox ON public.conversation USING btree (workspace_id, inbox_id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX conversation_newest ON public.conversation USING btree (workspace_id, updated_at DESC, id DESC) WHERE (deleted_at IS NULL);
 

@@ -197,8 +197,9 @@ create unique index conversation_exclusive on conversation (workspace_id, exclus
 create unique index conversation_client_key on conversation (workspace_id, created_by, client_key)
   where client_key is not null;
 create index conversation_newest on conversation (workspace_id, updated_at desc, id desc) where deleted_at is null;
-create index conversation_activity on conversation (workspace_id, inbox_id, updated_at desc, id desc) where deleted_at is null;
-create index conversation_assignee on conversation (workspace_id, assignee_id, updated_at desc) where assignee_id is not null and deleted_at is null;
+-- Every send touches each index that holds what it changes, so of the two ways to find rows only one is in order.
+create index conversation_inbox on conversation (workspace_id, inbox_id) where deleted_at is null;
+create index conversation_assignee on conversation (workspace_id, assignee_id) where assignee_id is not null and deleted_at is null;
 create index conversation_changed on conversation (workspace_id, changed_xid);
 
 create table participant (
@@ -318,7 +319,8 @@ create table receipt_range (
 create table attachment (
   workspace_id uuid not null,
   id uuid not null,
-  conversation_id uuid not null,
+  -- Null until a message gives it a place.
+  conversation_id uuid,
   uploader_id uuid not null,
   message_id uuid,
   name text not null,
@@ -426,6 +428,9 @@ end $$;
 -- Outcomes: written, repeat (same key, same content: the first answer again), conflict (same key, other content),
 -- missing (no such conversation), closed, archived, outsider (not an active participant), no_grant,
 -- bad_reply, bad_attachment. Two items of one batch must not share a send key.
+--
+-- Files that the batch claims are locked too, after the conversations and in one order: one that was uploaded before
+-- anybody knew where it goes has no conversation whose lock keeps two messages, or a sweep, from it.
 create function append_messages(
   workspace_ids uuid[], conversation_ids uuid[], ids uuid[], sender_ids uuid[], kinds text[], bodies text[],
   visibilities text[], reply_to_ids uuid[], metadatas jsonb[], client_message_ids text[], send_keys uuid[],
@@ -440,6 +445,12 @@ begin
   perform 1 from conversation c
   where (c.workspace_id, c.id) in (select w, i from unnest(workspace_ids, conversation_ids) as k (w, i))
   order by c.workspace_id, c.id for no key update;
+  if exists (select 1 from unnest(attachments) as files where files is not null) then
+    perform 1 from attachment a
+    where (a.workspace_id, a.id) in (
+      select w, f::uuid from unnest(workspace_ids, attachments) as k (w, files), jsonb_array_elements_text(k.files) f)
+    order by a.workspace_id, a.id for no key update;
+  end if;
 
   return query
   with given as (
@@ -451,7 +462,7 @@ begin
       files, n
     )
   ),
-  judged as (
+  judged as materialized (
     select g.*, c.last_seq, c.message_count, c.note_count, c.inbox_id, p.role as sender_role,
       earlier.id as earlier_id, earlier.seq as earlier_seq, earlier.created_at as earlier_at,
       case
@@ -476,16 +487,37 @@ begin
         ) then 'bad_reply'
         when g.files is not null and jsonb_array_length(g.files) <> (
           select count(*) from attachment a
-          where a.workspace_id = g.w and a.conversation_id = g.c and a.uploader_id = g.sender
-            and a.message_id is null and a.id in (select f::uuid from jsonb_array_elements_text(g.files) f)
+          where a.workspace_id = g.w and (a.conversation_id = g.c or a.conversation_id is null)
+            and a.uploader_id = g.sender and a.message_id is null
+            and a.id in (select f::uuid from jsonb_array_elements_text(g.files) f)
         ) then 'bad_attachment'
+        -- A file that was uploaded into no conversation meets here the rule that others met at their upload.
+        when c.grant_required and g.files is not null and exists (
+          select 1 from attachment a where a.workspace_id = g.w and a.conversation_id is null
+            and a.id in (select f::uuid from jsonb_array_elements_text(g.files) f)
+        ) and not exists (
+          select 1 from access_grant a
+          join participant o on o.workspace_id = c.workspace_id and o.conversation_id = c.id
+            and o.person_id <> g.sender and o.left_at is null
+          where a.workspace_id = c.workspace_id
+            and a.person_a = least(g.sender, o.person_id) and a.person_b = greatest(g.sender, o.person_id)
+            and a.ended_at is null and 'attach' = any (a.scopes)
+            and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
+        ) then 'no_grant'
         else 'written'
       end as verdict
     from given g
     left join conversation c on c.workspace_id = g.w and c.id = g.c
     left join participant p on p.workspace_id = g.w and p.conversation_id = g.c and p.person_id = g.sender
     left join person s on s.workspace_id = g.w and s.id = g.sender
-    left join message earlier on earlier.workspace_id = g.w and earlier.send_key = g.send_key
+    -- A range of one key, in order: only the index of keys can answer that without sorting. A plain equation may be
+    -- answered by any index that begins with the workspace, and while the table has no statistics the planner takes
+    -- one and reads the whole workspace for every send (200 sends beside 33,000 messages: 3.8 s instead of 20 ms).
+    left join lateral (
+      select m.* from message m
+      where m.workspace_id = g.w and m.send_key between g.send_key and g.send_key
+      order by m.send_key limit 1
+    ) earlier on true
   ),
   numbered as (
     select j.*,
@@ -508,7 +540,7 @@ begin
     from fresh f
   ),
   claimed as (
-    update attachment a set message_id = f.id
+    update attachment a set message_id = f.id, conversation_id = f.c
     from fresh f, jsonb_array_elements_text(f.files) as file
     where f.files is not null and a.workspace_id = f.w and a.id = file::uuid
   ),

@@ -8,7 +8,7 @@ import { makeWorld } from './world.ts'
 test('[T13] [G10] SIGTERM: not ready at once, goodbye, every send answered, 1012, gone within 15 s; what was acknowledged is there', async () => {
   const place = await makePlace()
   try {
-    const server = await startChild({ place })
+    await using server = await startChild({ place })
     const world = await makeWorld(server)
     const { ana, sam, conversationId } = world
     const socket = await ana.connect()
@@ -18,7 +18,7 @@ test('[T13] [G10] SIGTERM: not ready at once, goodbye, every send answered, 1012
     const sends: Promise<{ ok: boolean; error?: unknown; result?: unknown }>[] = []
     let stopped = false
     const talking = (async () => {
-      for (let i = 0; !stopped; i++) {
+      for (let i = 0; !stopped && socket.closeCode === undefined; i++) {
         const send = socket.command('message.send', {
           conversationId,
           clientMessageId: `n${i}`,

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Announcement } from '../src/chat/chat.ts'
 import type { Fanout } from '../src/realtime/fanout.ts'
-import { startServer, type TestServer, type TestSocket } from '../src/testing.ts'
+import { startServer, type TestServer } from '../src/testing.ts'
 
 /** ana asks, sam answers; both are in one conversation of the first inbox. */
 async function cast(server: TestServer) {
@@ -190,10 +190,6 @@ describe('who may hear', () => {
     )
   })
 })
-
-/** Heartbeats say nothing of anybody. */
-const toldOf = (socket: TestSocket) =>
-  socket.heard.map((frame) => frame.type).filter((type) => type !== 'heartbeat')
 
 /** A fan-out that drops and repeats a share of what it is given. */
 function lossyFanout(drop: number, repeat: number): Fanout & { dropped: number; drop: number } {

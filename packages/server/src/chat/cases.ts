@@ -67,22 +67,30 @@ const participations = (actor: Actor) => sql`
   select p.conversation_id from participant p
   where p.workspace_id = ${actor.workspaceId} and p.person_id = ${actor.userId} and p.left_at is null`
 
-/** One statement, however many: people of each case by the keys of their tables. */
+/** One statement, however many: people are looked up by the keys of their tables and sorted once for all cases. */
 async function readCases(chat: Chat, condition: RawBuilder<unknown>, limit: number): Promise<Case[]> {
   const { rows } = await sql<Case>`
     with page as materialized (
-      select c.* from conversation c where ${condition} and c.deleted_at is null order by c.id desc limit ${limit}
+      select c.workspace_id, c.id, c.inbox_id, c.kind, c.status, c.assignee_id, c.last_seq
+      from conversation c where ${condition} and c.deleted_at is null order by c.id desc limit ${limit}
+    ), present as (
+      select p.conversation_id, p.person_id, p.role from page c
+      join participant p on p.workspace_id = c.workspace_id and p.conversation_id = c.id and p.left_at is null
+      order by p.joined_at, p.person_id
+    ), people as (
+      select conversation_id, array_agg(person_id) filter (where role = 'contact') as contacts,
+        array_agg(person_id) filter (where role = 'agent') as agents
+      from present group by conversation_id
+    ), leader as (
+      select m.inbox_id, array_agg(m.person_id order by m.added_at, m.person_id) as supervisors
+      from (select distinct workspace_id, inbox_id from page) c
+      join inbox_member m on m.workspace_id = c.workspace_id and m.inbox_id = c.inbox_id and m.role = 'supervisor'
+      group by m.inbox_id
     )
     select c.id, c.kind, c.status, c.assignee_id as "assigneeId", c.last_seq as "lastSeq",
-      array(select m.person_id::text from inbox_member m where m.workspace_id = c.workspace_id
-        and m.inbox_id = c.inbox_id and m.role = 'supervisor' order by m.added_at, m.person_id) as "supervisorIds",
-      coalesce(q.contacts, '{}') as "contactIds", coalesce(q.agents, '{}') as "agentIds"
-    from page c
-    left join lateral (
-      select array_agg(p.person_id::text order by p.joined_at, p.person_id) filter (where p.role = 'contact') as contacts,
-        array_agg(p.person_id::text order by p.joined_at, p.person_id) filter (where p.role = 'agent') as agents
-      from participant p where p.workspace_id = c.workspace_id and p.conversation_id = c.id and p.left_at is null
-    ) q on true
+      coalesce(l.supervisors, '{}')::text[] as "supervisorIds",
+      coalesce(q.contacts, '{}')::text[] as "contactIds", coalesce(q.agents, '{}')::text[] as "agentIds"
+    from page c left join people q on q.conversation_id = c.id left join leader l on l.inbox_id = c.inbox_id
     order by c.id desc`.execute(chat.db)
   return rows
 }

@@ -3,9 +3,10 @@ import type { Db } from '../store/store.ts'
 import type { ConversationRow } from './access.ts'
 import type { Actor } from './actor.ts'
 import type { Chat } from './chat.ts'
+import { unread } from './summaries.ts'
 
 /** Somebody in a conversation of two, under the name that another service knows them by. */
-export type Correspondent = { userId: string; externalId: string | null; name: string }
+export type Correspondent = { userId: string; externalId: string | null }
 
 /**
  * The direct conversation of the actor with somebody: the active one, or the newest of those that are over. For a door
@@ -35,6 +36,27 @@ const takesPart = (userId: string) => sql`c.id = any (array(
   select p.conversation_id from participant p
   where p.workspace_id = c.workspace_id and p.person_id = ${userId} and p.left_at is null))`
 
+/** A direct conversation in which somebody has written, as a line of a list. */
+export type DirectLine = { id: string; unread: number; lastBody: string; lastAt: string }
+
+/** The actor's direct conversations, the latest message first: nothing but what a plain list shows, so all of them. */
+export async function listDirects({ db }: Pick<Chat, 'db'>, actor: Actor): Promise<DirectLine[]> {
+  const { rows } = await sql<DirectLine>`
+    select c.id, m.body as "lastBody", m.created_at as "lastAt",
+      case when r.read_seq >= c.last_seq then 0 else ${unread(actor)} end as unread
+    from participant p
+    join conversation c on c.workspace_id = p.workspace_id and c.id = p.conversation_id
+      and c.kind = 'direct' and c.deleted_at is null
+    join lateral (
+      select body, created_at from message w where w.workspace_id = c.workspace_id and w.conversation_id = c.id
+        and w.visibility = 'everyone' and w.kind <> 'system' order by w.seq desc limit 1
+    ) m on true
+    left join receipt r on r.workspace_id = c.workspace_id and r.conversation_id = c.id and r.person_id = p.person_id
+    where p.workspace_id = ${actor.workspaceId} and p.person_id = ${actor.userId} and p.left_at is null
+    order by m.created_at desc, c.id desc`.execute(db)
+  return rows
+}
+
 /** Which of these conversations are between two people, and who those are. The caller has checked who asks. */
 export async function directsAmong(
   db: Db,
@@ -43,7 +65,7 @@ export async function directsAmong(
 ): Promise<Map<string, [Correspondent, Correspondent]>> {
   if (conversationIds.length === 0) return new Map()
   const { rows } = await sql<Correspondent & { id: string }>`
-    select c.id, s.id as "userId", s.external_id as "externalId", s.name
+    select c.id, s.id as "userId", s.external_id as "externalId"
     from conversation c
     join participant p on p.workspace_id = c.workspace_id and p.conversation_id = c.id
     join person s on s.workspace_id = p.workspace_id and s.id = p.person_id

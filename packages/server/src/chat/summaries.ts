@@ -178,7 +178,7 @@ function filters(actor: Actor, input: InputOf<'conversation.list'>): RawBuilder<
  * Messages by others above the read mark, less those read out of order: a subtraction of ordinals, so that five
  * thousand unread cost what five do. Needs `c` and `r` (the actor's receipt, or nothing) in scope.
  */
-function unread(actor: Actor): RawBuilder<number> {
+export function unread(actor: Actor): RawBuilder<number> {
   const notes = isStaff(actor)
   const total = notes ? sql`c.message_count + c.note_count` : sql`c.message_count`
   const ordinal = notes ? sql`m.ordinal + m.note_ordinal` : sql`m.ordinal`

@@ -9,9 +9,9 @@ import { SignJWT } from 'jose'
 import { sql } from 'kysely'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { tutorgo } from '../../src/dialects/tutorgo/index.ts'
-import type { Door } from '../../src/dialects/door.ts'
 import { peopleByExternalIds } from '../../src/chat/people.ts'
+import type { Door } from '../../src/dialects/door.ts'
+import { tutorgo } from '../../src/dialects/tutorgo/index.ts'
 import { startServer, type TestServer } from '../../src/testing.ts'
 import { insides } from '../world.ts'
 import { type Fixture, readFixtures, readRows, replay } from './replay.ts'
@@ -260,7 +260,7 @@ describe('sockets', () => {
       forceNew: true,
       extraHeaders: { authorization: `Bearer ${given.sToken}` },
     })
-    const [greeting] = await once(socket, 'connected')
+    const greeting = await new Promise((resolve) => socket.once('connected', resolve))
     expect(greeting).toMatchObject({ userId: given.s })
     socket.close()
   })

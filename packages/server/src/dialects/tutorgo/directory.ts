@@ -7,7 +7,7 @@ import { pairIdOf } from './pair-ids.ts'
 import { isUuid } from './translate.ts'
 
 /** Somebody under the id that clients know: the one in tokens, or ours for whoever never came with a token. */
-export type Known = { userId: string; id: string; name: string }
+export type Known = { userId: string; id: string }
 
 /** The two people of a conversation. */
 export class Pair {
@@ -153,11 +153,7 @@ export class Directory {
 
 export type Direct = { id: string; status: string; grantRequired: boolean }
 
-const knownOf = ({ userId, externalId, name }: Correspondent): Known => ({
-  userId,
-  id: externalId ?? userId,
-  name,
-})
+const knownOf = ({ userId, externalId }: Correspondent): Known => ({ userId, id: externalId ?? userId })
 
 /** Bounded: what was seen first is forgotten first. */
 function remember<V>(map: Map<string, V>, key: string, value: V): void {

@@ -1,9 +1,10 @@
 import type { Message } from '@parley/protocol'
 import type { FastifyInstance } from 'fastify'
+import { listDirects } from '../../chat/directs.ts'
 import { getMessage, pageOfMessages } from '../../chat/history.ts'
+import { peopleByIds } from '../../chat/people.ts'
 import { markAllRead, markMessagesRead, receiptsIn } from '../../chat/receipts.ts'
 import { searchMessages } from '../../chat/search.ts'
-import { listConversations } from '../../chat/summaries.ts'
 import type { Door } from '../door.ts'
 import { bookingRoutes } from './booking-routes.ts'
 import { inConversation } from './conversations.ts'
@@ -122,30 +123,18 @@ function requireSelf({ id }: Guest, userId: string): void {
 }
 
 /** All of them, as ever: this list has no pages. Where two people had several conversations, the newest stands here. */
-async function conversationsOf({ chat, directory }: TutorGo, { actor }: Guest) {
-  const found = []
-  for (let page: string | null | undefined; page !== null; ) {
-    const part = await listConversations(chat, actor, {
-      view: 'participating',
-      limit: 500,
-      ...(page && { page }),
-    })
-    found.push(
-      ...part.conversations.filter(
-        ({ conversation, lastMessage }) => conversation.kind === 'direct' && lastMessage,
-      ),
-    )
-    page = part.nextPage
-  }
-  const pairs = await directory.pairsOf(found.map(({ conversation }) => conversation.id))
+async function conversationsOf({ chat, workspaceId, directory }: TutorGo, { actor }: Guest) {
+  const lines = await listDirects(chat, actor)
+  const pairs = await directory.pairsOf(lines.map(({ id }) => id))
+  const userIds = [...pairs.values()].flatMap(({ people }) => people.map(({ userId }) => userId))
+  const people = await peopleByIds(chat.db, workspaceId, [...new Set(userIds)])
+  const names = new Map(people.map(({ id, name }) => [id, name]))
   const rows = new Map<string, ReturnType<typeof conversationRow>>()
-  for (const summary of found) {
-    const pair = pairs.get(summary.conversation.id)
-    if (pair && !rows.has(pair.id)) rows.set(pair.id, conversationRow(summary, pair))
+  for (const line of lines) {
+    const pair = pairs.get(line.id)
+    if (pair && !rows.has(pair.id)) rows.set(pair.id, conversationRow(line, pair, names))
   }
-  return [...rows.values()].sort(
-    (a, b) => Date.parse(b.lastMessageTime ?? '') - Date.parse(a.lastMessageTime ?? ''),
-  )
+  return [...rows.values()]
 }
 
 async function rowsOf({ chat, workspaceId, directory, door }: TutorGo, messages: readonly Message[]) {

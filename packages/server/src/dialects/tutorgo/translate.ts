@@ -1,12 +1,12 @@
 import {
   type Attachment,
-  type ConversationSummary,
   findTextFault,
   limits,
   type Message,
   type Presence,
   type Receipt,
 } from '@parley/protocol'
+import type { DirectLine } from '../../chat/directs.ts'
 import { holds } from '../../chat/ranges.ts'
 import type { Pair } from './directory.ts'
 import { missing, Refusal, texts } from './refusals.ts'
@@ -63,13 +63,17 @@ const isRead = ({ seq, senderId }: Message, receipts: readonly Receipt[]) =>
     (receipt) => receipt.userId !== senderId && (receipt.read >= seq || holds(receipt.readBeyond, seq)),
   )
 
-export function conversationRow({ lastMessage, unread }: ConversationSummary, pair: Pair) {
+export function conversationRow(
+  { lastBody, lastAt, unread }: DirectLine,
+  pair: Pair,
+  names: ReadonlyMap<string, string>,
+) {
   return {
     id: pair.id,
     participants: pair.people.map(({ id }) => id),
-    participantNames: Object.fromEntries(pair.people.map(({ id, name }) => [id, name])),
-    lastMessage: lastMessage?.body ?? '',
-    lastMessageTime: lastMessage?.createdAt ?? null,
+    participantNames: Object.fromEntries(pair.people.map(({ id, userId }) => [id, names.get(userId) ?? id])),
+    lastMessage: lastBody,
+    lastMessageTime: lastAt,
     unreadCount: unread,
   }
 }
