@@ -171,6 +171,21 @@ async function end(change: Change, actor: Granter, before: GrantRow): Promise<vo
   await note(change, actor, 'grant.end', before, after)
 }
 
+/** The grant that stands for a booking or order, over or not; null where there never was one. */
+export async function findGrantByReference(
+  { db }: Pick<Chat, 'db'>,
+  workspaceId: string,
+  reference: string,
+): Promise<Grant | null> {
+  const row = await db
+    .selectFrom('access_grant')
+    .selectAll()
+    .where('workspace_id', '=', workspaceId)
+    .where('external_ref', '=', reference)
+    .executeTakeFirst()
+  return row ? viewGrant(row) : null
+}
+
 /** Whether two people have a current grant that says so. */
 export async function hasGrant(
   db: Db,

@@ -36,10 +36,10 @@ export async function sendMessage(
   chat: Chat,
   actor: Actor,
   input: InputOf<'message.send'>,
-  { reopens = 'recent', joins = true, kind }: SendingRules = {},
+  rules: SendingRules = {},
 ): Promise<Message> {
-  if (kind && !isStaff(actor)) throw new Failure('forbidden')
-  return write(chat, actor, kind ? { ...input, kind } : input, 'everyone', reopens, joins)
+  if (rules.kind && !isStaff(actor)) throw new Failure('forbidden')
+  return write(chat, actor, input, 'everyone', rules)
 }
 
 /** Writes a note: a message that only the team sees. */
@@ -49,19 +49,15 @@ export async function writeNote(chat: Chat, actor: Actor, input: InputOf<'messag
   return write(chat, actor, input, 'agents')
 }
 
-type Content = Omit<InputOf<'message.send'>, 'kind'> & { kind?: MessageKind }
-type Reopens = NonNullable<SendingRules['reopens']>
-
 async function write(
   chat: Chat,
   actor: Actor,
-  input: Content,
+  input: InputOf<'message.send'>,
   visibility: Visibility,
-  reopens: Reopens = 'recent',
-  joins = true,
+  rules: SendingRules = {},
 ): Promise<Message> {
-  const draft = draftOf(actor, input, visibility)
-  const outcome = await append(chat, actor, draft, reopens, !joins)
+  const draft = draftOf(actor, input, visibility, rules.kind)
+  const outcome = await append(chat, actor, draft, rules)
   switch (outcome.verdict) {
     case 'written':
       return draft.attachmentIds.length === 0
@@ -90,13 +86,18 @@ async function write(
   }
 }
 
-function draftOf(actor: Actor, input: Content, visibility: Visibility): Draft {
+function draftOf(
+  actor: Actor,
+  input: InputOf<'message.send'>,
+  visibility: Visibility,
+  ruledKind: MessageKind | undefined,
+): Draft {
   const { conversationId, clientMessageId, body = '', replyToId = null, attachmentIds = [] } = input
   if (body === '' && attachmentIds.length === 0)
     throw invalid('body', 'A message needs a text or an attachment')
   if (byteLength(body) > limits.messageBytes)
     throw invalid('body', `At most ${limits.messageBytes} bytes of text`)
-  const kind = input.kind ?? (attachmentIds.length > 0 ? 'file' : 'text')
+  const kind = ruledKind ?? input.kind ?? (attachmentIds.length > 0 ? 'file' : 'text')
   const metadata = input.metadata ? metadataText(input.metadata) : null
   const content = JSON.stringify([visibility, kind, body, replyToId, attachmentIds, metadata])
   return {
@@ -130,11 +131,10 @@ async function append(
   chat: Chat,
   actor: Actor,
   draft: Draft,
-  reopens: Reopens,
-  hasJoined = false,
+  { reopens = 'recent', joins = true }: SendingRules,
 ): Promise<Outcome> {
   const outcome = await chat.sends.append(draft)
-  if (outcome.verdict === 'outsider' && !hasJoined) {
+  if (outcome.verdict === 'outsider' && joins) {
     const { participant } = await standingOf(chat.db, actor, draft.conversationId)
     // Another send of theirs may have brought them in since the batch looked; then trying again is all there is to do.
     if (!participant) {
@@ -143,7 +143,7 @@ async function append(
         role: participantRoleOf(actor.role),
       })
     }
-    return append(chat, actor, draft, reopens, true)
+    return append(chat, actor, draft, { reopens, joins: false })
   }
   if (outcome.verdict !== 'closed' || reopens === 'never') return outcome
   const isOpen = await reopenForMessage(chat, actor, draft.conversationId, { always: reopens === 'always' })

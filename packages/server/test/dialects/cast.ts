@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { expect } from 'vitest'
 import { SignJWT } from 'jose'
+import { expect } from 'vitest'
 import { idOfAlias } from '../../src/chat/aliases.ts'
 import { idOf } from '../../src/dialects/priyo/ids.ts'
-import { callOver, Person, type StartOptions, startServer, type TestServer } from '../../src/testing.ts'
+import { callOver, Person, type StartOptions, type TestServer } from '../../src/testing.ts'
 
 const registrationSecret = randomBytes(24).toString('base64url')
 const password = 'correct horse battery'
@@ -29,7 +29,7 @@ export async function makeCast(server: TestServer) {
   const trusted = { kind: 'hs256', secret, userIdClaim: 'userId', staffRoles: { ADMIN: 'admin' } } as const
   await olga.call('identityKey.create', trusted)
   const door = doorsOf(server)
-  const account = (name: string) => ({ username: name, name, email: `${name}@shop.example`, password })
+  const account = (name: string) => ({ username: name, email: `${name}@shop.example`, password })
   const native = async (name: string, guest: { id: string; key: string }): Promise<Guest> => {
     const { email } = account(name)
     const { status, body } = await callOver(server.url, null, 'auth.login', { email, password })
@@ -60,12 +60,24 @@ export async function makeCast(server: TestServer) {
   await olga.call('participant.add', { conversationId: shared, userId: pia.userId })
 
   const atLiveSupport = async (name: string) => {
-    const { data } = await door.post('/livesupport/auth/login', account(name))
+    const { data } = await door.post('/livesupport/auth/login', {
+      email: account(name).email,
+      password,
+    })
     return native(name, { id: '', key: data.token })
   }
-  const lead = await door.post('/livesupport/auth/signup', { ...account('lena'), role: 'supervisor' })
+  const lead = await door.post('/livesupport/auth/signup', {
+    ...account('lena'),
+    name: 'lena',
+    role: 'supervisor',
+  })
   const supervisorId = lead.data._id
-  await door.post('/livesupport/auth/signup', { ...account('lee'), role: 'agent', supervisorId })
+  await door.post('/livesupport/auth/signup', {
+    ...account('lee'),
+    name: 'lee',
+    role: 'agent',
+    supervisorId,
+  })
   const lee = await atLiveSupport('lee')
   await olga.call('inboxMember.put', { inboxId, userId: lee.userId })
   await olga.call('conversation.assign', { conversationId: shared, userId: lee.userId })
@@ -79,7 +91,10 @@ export async function makeCast(server: TestServer) {
       .setExpirationTime('2h')
       .sign(Buffer.from(secret))
     const { body } = await callOver(server.url, null, 'auth.exchange', { token: key })
-    return Object.assign(new Person(server.url, body.user.id, userId, body.tokens.accessToken), { id: userId, key })
+    return Object.assign(new Person(server.url, body.user.id, userId, body.tokens.accessToken), {
+      id: userId,
+      key,
+    })
   }
   const carl = await bySigning('carl', 'ADMIN')
   const sue = await bySigning('sue', 'STUDENT')
@@ -122,5 +137,6 @@ export function doorsOf({ url }: { url: string }) {
     get: (path: string, token: string) => ask('GET', path, token),
     post: (path: string, body: unknown, token?: string) => ask('POST', path, token, body),
     patch: (path: string, token: string) => ask('PATCH', path, token),
+    put: (path: string, token: string) => ask('PUT', path, token),
   }
 }

@@ -1,4 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { uuidOf } from '../../src/dialects/priyo/ids.ts'
+import type { Store } from '../../src/store/store.ts'
 import type { FinalMessage, Line } from '../history-lines.ts'
 import { hashOf, type Stage } from '../stage.ts'
 import { Refused, type Speaker, type Voice } from './voices.ts'
@@ -27,7 +29,8 @@ export async function keepSpeaking(stage: Stage, lane: Lane): Promise<void> {
     }
   }
   try {
-    for (let n = 1; !stage.isOver && n <= most; n++) await speakOnce(stage, lane, process, `${process}/${n}`, say)
+    for (let n = 1; !stage.isOver && n <= most; n++)
+      await speakOnce(stage, lane, process, `${process}/${n}`, say)
   } finally {
     voice?.close()
   }
@@ -36,7 +39,7 @@ export async function keepSpeaking(stage: Stage, lane: Lane): Promise<void> {
 type Say = (body: string, key: string) => Promise<{ name: string | null } | null>
 
 async function speakOnce(
-  { recorder, acknowledge }: Stage,
+  stage: Stage,
   { speaker, conversation }: Lane,
   process: string,
   key: string,
@@ -45,17 +48,66 @@ async function speakOnce(
   const body = `${key} says ${'…'.repeat(1 + (key.length % 7))}`
   const { way, who } = speaker
   const line = {
-    ...{ f: 'send', process, transport: way, conversation, sender: who.userId },
-    ...{ key, hash: hashOf(body), visibility: 'everyone' },
+    f: 'send',
+    process,
+    transport: way,
+    conversation,
+    sender: who.userId,
+    key,
+    hash: hashOf(body),
+    visibility: 'everyone',
   } as const
   do {
-    recorder.write({ ...line, type: 'invoke' })
+    stage.recorder.write({ ...line, type: 'invoke' })
     const said = await say(body, key)
-    if (!said) recorder.write({ ...line, type: 'info' })
+    if (!said) stage.recorder.write({ ...line, type: 'info' })
     else {
       // Dialects say no positions; `asSent` looks them up.
-      recorder.write({ ...line, type: 'ok', id: said.name ?? '', seq: 0 })
-      return acknowledge()
+      stage.recorder.write({ ...line, type: 'ok', id: said.name ?? '', seq: 0 })
+      stage.acknowledgements++
+      return
     }
   } while (speaker.namesItsSends)
+}
+
+/**
+ * The history in the words of the spine. A dialect that keeps no names of its clients' messages is known by what was
+ * sent: the text of each is another one, so a row is named as whoever sent its text would have named it. Names of
+ * messages become ids of ours, `numbers` those that are only kept in the store. An acknowledged message that is nowhere
+ * keeps the position 0, where the checker does not find it.
+ */
+export function asSent(lines: readonly Line[], numbers: ReadonlyMap<string, string>): Line[] {
+  const keys = new Map<string, string>()
+  const rows = new Map<string, { id: string; seq: number }>()
+  const textOf = ({ sender, hash }: Pick<FinalMessage, 'sender' | 'hash'>) => `${sender} ${hash}`
+  for (const line of lines) {
+    if (line.f === 'send') keys.set(textOf(line), line.key)
+    if (line.f !== 'final' || line.sees !== 'agents') continue
+    for (const { seq, message } of line.entries)
+      if (message) rows.set(textOf(message), { id: message.id, seq })
+  }
+  const idOf = (name: string) => uuidOf(name) ?? numbers.get(name) ?? name.replace(/^msg_/, '')
+  return lines.map((line): Line => {
+    if (line.f === 'send' && line.type === 'ok' && line.seq === 0) {
+      const row = rows.get(textOf(line))
+      return { ...line, seq: row?.seq ?? 0, id: line.id === '' ? (row?.id ?? '') : idOf(line.id) }
+    }
+    if (line.f !== 'final') return line
+    const entries = line.entries.map(({ message, ...entry }) => ({
+      ...entry,
+      message: message && { ...message, key: keys.get(textOf(message)) ?? message.key },
+    }))
+    return { ...line, entries }
+  })
+}
+
+/** What ServiceHub calls the messages of a server, by those names. */
+export async function numbersIn({ db }: Pick<Store, 'db'>): Promise<Map<string, string>> {
+  const rows = await db
+    .selectFrom('alias')
+    .select(['name', 'id'])
+    .where('kind', '=', 'message')
+    .where('scheme', '=', 'decimal')
+    .execute()
+  return new Map(rows.map(({ name, id }) => [name, id]))
 }

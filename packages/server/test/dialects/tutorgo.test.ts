@@ -163,6 +163,21 @@ describe('bookings looked up at the service that keeps them', () => {
     ])
   })
 
+  test('a lesson that is over ends the permission, whichever mount or node hears of it first', async () => {
+    await using service = await bookingsService()
+    const twice = `${lookUpMount(service.url)},${lookUpMount(service.url)}`
+    await using server = await startServer({ args: ['--demo'], env: { PARLEY_MOUNTS: twice } })
+    const { root, given } = await lookUpCast(server)
+    const other = server.running.mounts[1]?.url ?? ''
+    service.says = [{ studentId: given.t, tutorId: given.s, status: 'confirmed' }]
+    await using ana = await Client.open(root, given.sToken)
+    expect(await ana.send(given.st, given.t, 'Hello')).toMatchObject({ success: true })
+    service.says = [{ studentId: given.t, tutorId: given.s, status: 'completed' }]
+    await using tom = await Client.open(other, given.tToken)
+    expect(await tom.send(given.st, given.s, 'Hello')).toEqual({ success: false, message: noBooking })
+    expect(await ana.send(given.st, given.t, 'Hello')).toEqual({ success: false, message: noBooking })
+  })
+
   test('it is no booking when the service names other people, another status, or nobody', async () => {
     await using service = await bookingsService()
     await using server = await startServer({
@@ -325,6 +340,28 @@ describe('sockets', () => {
     await expect.poll(() => tom.all('new-message').length, { timeout: 5_000 }).toBe(100)
     expect(tom.all('new-message').map((message) => message.message)).toEqual(texts)
     expect(ana.all('message-sent').map((message) => message.message)).toEqual(texts)
+  })
+
+  test('whoever does not read is ended, and the others go on', async () => {
+    await using server = await startServer({
+      args: ['--demo'],
+      env: { PARLEY_MOUNTS: 'tutorgo:0', MAX_OUTBOX_BYTES: '262144' },
+    })
+    const { root, given } = await lookUpCast(server)
+    await book(root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
+    await using ana = await Client.open(root, given.sToken)
+    await using tom = await Client.open(root, given.tToken)
+    await tom.heard('connected')
+    const connections = async () => (await (await fetch(`${root}/health`)).json()).data.connections
+    expect(await connections()).toBe(2)
+    const { transport } = tom.socket.io.engine as unknown as { transport: { ws: { pause(): void } } }
+    transport.ws.pause()
+    for (let sent = 0; sent < 3_000 && (await connections()) === 2; sent += 20) {
+      const text = 'x'.repeat(5_000)
+      await Promise.all(Array.from({ length: 20 }, () => ana.send(given.st, given.t, text)))
+    }
+    expect(await connections()).toBe(1)
+    expect(await ana.send(given.st, given.t, 'still here')).toMatchObject({ success: true })
   })
 
   test('the same conversation is there for native clients, with order, receipts and unread', async () => {

@@ -32,9 +32,13 @@ export function speakersOf(cast: Cast): Speaker[] {
   const serviceHub = (who: Guest): Speaker => ({
     ...{ dialect: 'servicehub', way: 'rest', who, ...inShared },
     open: async (url) =>
-      poster(`${url}/servicehub/conversations/${shared.servicehub}/messages`, who, (body, clientMessageId) => ({
-        ...{ senderId: who.id, body, clientMessageId, contentType: 'TEXT' },
-      })),
+      poster(
+        `${url}/servicehub/conversations/${shared.servicehub}/messages`,
+        who,
+        (body, clientMessageId) => ({
+          ...{ senderId: who.id, body, clientMessageId, contentType: 'TEXT' },
+        }),
+      ),
   })
   const tutorGo = (who: Guest, receiver: Guest): Speaker => ({
     ...{ dialect: 'tutorgo', way: 'websocket', who, conversation: 'pair', namesItsSends: true },
@@ -71,7 +75,8 @@ export function speakersOf(cast: Cast): Speaker[] {
         return {
           say: async (content, clientMessageId) => {
             line.say({ type: 'message', content, clientMessageId })
-            const isMine = (frame: Frame) => frame.clientMessageId === clientMessageId || frame.type === 'error'
+            const isMine = (frame: Frame) =>
+              frame.clientMessageId === clientMessageId || frame.type === 'error'
             const answer = await line.hears(isMine)
             if (answer.type === 'error') throw new Refused(JSON.stringify(answer))
             return { name: answer.messageId }
@@ -108,7 +113,9 @@ export function speakersOf(cast: Cast): Speaker[] {
       ...{ dialect: 'livesupport', way: 'websocket', who: lee, ...nameless },
       // Nobody here is told of their own messages: what the other side hears is the acknowledgement.
       open: async (url) => {
-        const [mouth, ear] = await Promise.all([lee, candidate].map((one) => inRoom(url, one, shared.livesupport)))
+        const [mouth, ear] = await Promise.all(
+          [lee, candidate].map((one) => inRoom(url, one, shared.livesupport)),
+        )
         if (!mouth || !ear) throw new Error('Nobody is in the room')
         return {
           say: async (content) => {
@@ -213,7 +220,10 @@ export class RawLine {
     const changed = Promise.withResolvers<void>()
     this.#wake.add(changed.resolve)
     const late = new AbortController()
-    await Promise.race([changed.promise, wait(Math.max(1, withinMs), null, { signal: late.signal }).catch(() => {})])
+    await Promise.race([
+      changed.promise,
+      wait(Math.max(1, withinMs), null, { signal: late.signal }).catch(() => {}),
+    ])
     late.abort()
     this.#wake.delete(changed.resolve)
   }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Chat } from '../../chat/chat.ts'
 import { fetchOutside } from '../../chat/fetch-outside.ts'
-import { createGrant, endGrantByReference, type Granter } from '../../chat/grants.ts'
+import { createGrant, endGrantByReference, findGrantByReference, type Granter } from '../../chat/grants.ts'
 import type { Directory } from './directory.ts'
 import { Refusal } from './refusals.ts'
 
@@ -35,7 +35,6 @@ export class Bookings {
   readonly #rules: BookingRules
   readonly #log: Logger
   readonly #looks = new Map<string, Look>()
-  readonly #grantedUntil = new Map<string, number>()
 
   constructor(chat: Chat, directory: Directory, granter: Granter, rules: BookingRules, log: Logger) {
     this.#chat = chat
@@ -75,10 +74,7 @@ export class Bookings {
       const confirmed = await this.#isConfirmed(url, a, b)
       const reference = referenceOf(['look-up', keyOf(a, b)])
       if (confirmed) await this.#renew(reference, a, b)
-      else {
-        this.#grantedUntil.delete(reference)
-        await endGrantByReference(this.#chat, this.#granter, reference)
-      }
+      else await endGrantByReference(this.#chat, this.#granter, reference)
       return confirmed ? 'confirmed' : 'none'
     } catch (error) {
       // Never the URL: an operator may have put a key into it.
@@ -99,13 +95,13 @@ export class Bookings {
     )
   }
 
+  /** As the store says, for another node or mount may have ended what this one made. */
   async #renew(reference: string, a: string, b: string): Promise<void> {
-    const until = this.#grantedUntil.get(reference) ?? 0
+    const known = await findGrantByReference(this.#chat, this.#granter.workspaceId, reference)
+    const until = known && known.endedAt === null ? Date.parse(known.endsAt ?? '') : 0
     if (until - Date.now() > grantedForMs / 2) return
-    const endsAt = new Date(Date.now() + grantedForMs)
-    await this.#grant(this.#granter, [a, b], { externalRef: reference, endsAt: endsAt.toISOString() })
-    if (this.#grantedUntil.size > mostRemembered) this.#grantedUntil.clear()
-    this.#grantedUntil.set(reference, endsAt.getTime())
+    const endsAt = new Date(Date.now() + grantedForMs).toISOString()
+    await this.#grant(this.#granter, [a, b], { externalRef: reference, endsAt })
   }
 
   async #grant(
