@@ -5,7 +5,7 @@ import { startServer, type TestServer, TestSocket } from '../../src/testing.ts'
 import { readOverRest } from '../final-reads.ts'
 import { check } from '../history.ts'
 import { Recorder } from '../history-lines.ts'
-import { keepFollowing, Stage, untilCaughtUp } from '../stage.ts'
+import { keepFollowing, keepSending, Stage, untilCaughtUp } from '../stage.ts'
 import { type Cast, doorsOf, makeCast, settings } from './cast.ts'
 import { asSent, keepSpeaking, numbersIn } from './speaking.ts'
 import { connectIo, type Frame, inRoom, RawLine, speakersOf } from './voices.ts'
@@ -15,6 +15,9 @@ import { connectIo, type Frame, inRoom, RawLine, speakersOf } from './voices.ts'
  * says who is who). A TutorGo conversation is of two people and nobody else can come in, so it is a second one, which
  * CareForAll clients of the same two people and a native client read.
  */
+
+/** How many messages everybody sends in each way. */
+const each = 12
 
 let server: TestServer
 let cast: Cast
@@ -49,21 +52,17 @@ test('all five dialects at once: order, receipts and unread agree in all of them
   })
   const ears = await listen(pairId)
   const before = await stored(shared.id)
-  await Promise.all(
-    speakersOf(cast).map((speaker) =>
-      keepSpeaking(stage, { speaker, conversation: places[speaker.conversation], most: 12 }),
+  await Promise.all([
+    keepSending(stage, { who: sam, way: 'websocket', conversation: shared.id, most: each }),
+    ...speakersOf(cast).map((speaker) =>
+      keepSpeaking(stage, { speaker, conversation: places[speaker.conversation], most: each }),
     ),
-  )
-  await socket.command('message.send', {
-    conversationId: shared.id,
-    clientMessageId: 'n',
-    body: 'and natively',
-  })
+  ])
 
   // Order: as the log has it, on every socket and in every history.
   const all = await stored(shared.id)
   const order = all.slice(before.length).map((message) => message.body)
-  expect(order).toHaveLength(7 * 12 + 1)
+  expect(order).toHaveLength(8 * each)
   for (const [name, heard] of Object.entries(ears.inShared)) {
     await expect.poll(() => bodiesIn(heard(), order), { message: name, timeout: 5_000 }).toEqual(order)
   }
@@ -77,7 +76,7 @@ test('all five dialects at once: order, receipts and unread agree in all of them
     expect({ name, bodies: bodiesIn(history, order) }).toEqual({ name, bodies: order })
   }
   const said = (await stored(pairId, sue)).map((message) => message.body)
-  expect(said).toHaveLength(2 * 12)
+  expect(said).toHaveLength(2 * each)
   for (const [name, heard] of Object.entries(ears.inPair))
     await expect.poll(() => heard(), { message: name, timeout: 5_000 }).toEqual(said)
   for (const [name, history] of Object.entries(await historiesOfPair(pairId)))
@@ -195,7 +194,8 @@ async function historiesOfPair(pairId: string): Promise<Record<string, string[]>
   ])
   return {
     student: student.data.messages.map((message: Frame) => message.content),
-    tutor: tutor.map((message: Frame) => message.message),
+    // Newest first, as ever.
+    tutor: tutor.map((message: Frame) => message.message).reverse(),
   }
 }
 
@@ -217,20 +217,20 @@ async function expectSameUnread(pairId: string): Promise<void> {
   const { cora, pia, carl, sue, tom, shared, pair } = cast
   const { customer = [] } = await histories()
   const unread = customer.filter((message) => !message.readByCustomer).length
-  expect(unread).toBeGreaterThan(12)
+  expect(unread).toBeGreaterThan(each)
   expect(await unreadOf(cora, shared.id)).toBe(unread)
   const { conversations } = await door.get('/priyo/api/conversations', pia.key)
   const ofPia = conversations.find(({ id }: Frame) => id === shared.priyo).unreadCount
-  expect(ofPia).toBeGreaterThan(12)
+  expect(ofPia).toBeGreaterThan(each)
   expect(await unreadOf(pia, shared.id)).toBe(ofPia)
   expect((await careforallRow(carl, shared.careforall)).unreadCount).toBe(await unreadOf(carl, shared.id))
   for (const who of [sue, tom]) {
     const rows = await door.get(`/tutorgo/chat/conversations/${who.id}`, who.key)
     expect(rows.map(({ id, unreadCount }: Frame) => ({ id, unreadCount }))).toEqual([
-      { id: pair, unreadCount: 12 },
+      { id: pair, unreadCount: each },
     ])
-    expect((await careforallRow(who, `conv_${pairId}`)).unreadCount).toBe(12)
-    expect(await unreadOf(who, pairId)).toBe(12)
+    expect((await careforallRow(who, `conv_${pairId}`)).unreadCount).toBe(each)
+    expect(await unreadOf(who, pairId)).toBe(each)
   }
 }
 
@@ -292,5 +292,5 @@ async function expectSameReceipts(pairId: string, ears: Ears): Promise<void> {
   const rows = await door.get(`/tutorgo/chat/messages/${pair}?limit=200`, tom.key)
   expect(rows.filter(({ senderId }: Frame) => senderId === tom.id).every((row: Frame) => row.read)).toBe(true)
   expect(rows.filter(({ senderId }: Frame) => senderId === sue.id).some((row: Frame) => row.read)).toBe(false)
-  await expect.poll(() => ears.atTutorGo.filter(([name]: Frame) => name === 'message-read').length).toBe(12)
+  await expect.poll(() => ears.atTutorGo.filter(([name]: Frame) => name === 'message-read').length).toBe(each)
 }

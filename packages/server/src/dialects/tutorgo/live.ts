@@ -50,6 +50,7 @@ export class Live {
   #line: Promise<void> = this.#ready.promise
   #inLine = 0
   #unflushed = 0
+  #flush: PromiseWithResolvers<void> | undefined
   #isOver = false
 
   constructor(tutorgo: TutorGo, socket: Socket, guest: Guest, leave: () => void) {
@@ -69,6 +70,8 @@ export class Live {
         ended: () => {
           this.#socket.emit('error', { message: texts.badToken })
           this.#socket.disconnect()
+          // Also when too much waited for somebody who does not read.
+          if (this.#unflushed > 0) this.#terminate()
           this.end()
         },
       },
@@ -106,6 +109,7 @@ export class Live {
     if (this.#isOver) return
     this.#isOver = true
     this.#socket.conn.off('flush', this.#flushed)
+    this.#flushed()
     this.#listening?.end()
     this.#leave()
   }
@@ -143,6 +147,7 @@ export class Live {
   }
 
   async #hear(event: Event): Promise<void> {
+    await this.#room()
     if (event.type === 'presence.changed') return this.#tellPresence(event.presence)
     if (event.type === 'participant.joined') await this.#watch({ tell: true })
     const told = await this.#tutorgo.translator.of(event)
@@ -309,20 +314,38 @@ export class Live {
     this.#tell('error', { message: refusal.message })
   }
 
+  /** What happens waits for those who do not read, up to the length of their line; what they ask for themselves does not. */
+  async #room(): Promise<void> {
+    while (this.#unflushed > this.#tutorgo.chat.config.outboxBytes / 4 && !this.#isOver) {
+      this.#flush ??= Promise.withResolvers<void>()
+      await this.#flush.promise
+    }
+  }
+
   /** Bounded: who comes and types is left out for those who do not read, and then they are ended. */
   #tell(name: string, payload: Record<string, unknown>, { isWeather = false } = {}): void {
     if (this.#isOver) return
     const { outboxBytes } = this.#tutorgo.chat.config
     if (isWeather && this.#unflushed > outboxBytes / 2) return
-    this.#socket.emit(name, payload)
+    // Counted first: where nothing waits, it is flushed while it is emitted.
     this.#unflushed += sizeOf(payload)
-    if (this.#unflushed <= outboxBytes) return
+    this.#socket.emit(name, payload)
+    if (this.#unflushed > outboxBytes) this.#terminate()
+  }
+
+  /** Without the handshake of closing, which would wait for somebody who does not read. */
+  #terminate(): void {
+    const { conn } = this.#socket
     this.end()
-    this.#socket.conn.close(true)
+    conn.close(true)
+    // After an upgrade the first request was another connection, which browsers share.
+    if (!conn.upgraded) conn.request.socket.destroy()
   }
 
   #flushed = () => {
     this.#unflushed = 0
+    this.#flush?.resolve()
+    this.#flush = undefined
   }
 }
 
