@@ -377,7 +377,8 @@ export function callOver(
   return rest(url, method, `/api/v1${filled}${search.size > 0 ? `?${search}` : ''}`, { token, ...body })
 }
 
-async function rest(
+/** One request, and whatever came back. */
+export async function rest(
   url: string,
   method: string,
   path: string,

@@ -3,7 +3,15 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Role } from '@parley/protocol'
-import { type Answer, callOver, makePlace, Person, type Place, type RestOptions } from '../src/testing.ts'
+import {
+  type Answer,
+  callOver,
+  makePlace,
+  Person,
+  type Place,
+  type RestOptions,
+  rest as restOver,
+} from '../src/testing.ts'
 import type { Host } from './world.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -37,8 +45,7 @@ export async function startChild({
   createInterface({ input: child.stderr }).on('line', (line) => log.push(line))
   const exited = once(child, 'exit').then(([code]) => code as number | null)
   const { url, setupToken } = await announced(child, exited, log)
-  const rest = (method: string, path: string, options: RestOptions = {}) =>
-    fetchIt(url, method, path, options)
+  const rest = (method: string, path: string, options?: RestOptions) => restOver(url, method, path, options)
   const claimed = setupToken
     ? await callOver(url, null, 'setup.claim', {
         setupToken,
@@ -107,29 +114,4 @@ async function announced(child: ChildProcess, exited: Promise<unknown>, log: str
   ])
   if (!url) throw new Error('The server did not say where it is')
   return { url, setupToken }
-}
-
-async function fetchIt(
-  url: string,
-  method: string,
-  path: string,
-  { token, body, raw, headers = {} }: RestOptions,
-): Promise<Answer> {
-  const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body))
-  const response = await fetch(new URL(path, url), {
-    method,
-    headers: {
-      ...(token && { authorization: `Bearer ${token}` }),
-      ...(payload !== undefined && { 'content-type': 'application/json' }),
-      ...headers,
-    },
-    ...(payload !== undefined && { body: payload }),
-  })
-  const text = await response.text()
-  const isJson = response.headers.get('content-type')?.includes('json')
-  return {
-    status: response.status,
-    headers: response.headers,
-    body: isJson && text ? JSON.parse(text) : text,
-  }
 }

@@ -73,6 +73,18 @@ describe.skipIf(testStore !== 'postgres')('[I4] [I5] [G12] the database goes awa
     }
   }
 
+  /** Talk is as quick as ever once what was missed has been read, which the same ten seconds are for. */
+  async function expectHealthyAgain(): Promise<void> {
+    const startedAt = performance.now()
+    for (;;) {
+      try {
+        return await expectHealthy(world)
+      } catch (error) {
+        if (performance.now() - startedAt > recoveredMs) throw error
+      }
+    }
+  }
+
   /** What PostgreSQL itself says, asked beside the server. */
   async function stored(ids: string[]): Promise<Map<string, number>> {
     const { rows } = await database.query<{ client_message_id: string; seq: number }>(
@@ -120,7 +132,7 @@ describe.skipIf(testStore !== 'postgres')('[I4] [I5] [G12] the database goes awa
     const seqs = socket.entries(world.conversationId).map(({ seq }) => seq)
     expect(seqs).toEqual(Array.from({ length: lastSeq }, (_, i) => i + 1))
     socket.close()
-    await expectHealthy(world)
+    await expectHealthyAgain()
   })
 
   test('a row is locked by somebody else: sends to it are answered in time, others go through meanwhile', async () => {
@@ -171,6 +183,6 @@ describe.skipIf(testStore !== 'postgres')('[I4] [I5] [G12] the database goes awa
     expect((await server.rest('GET', '/ready')).status).toBe(200)
     expect(await socket.command('unread.get')).toMatchObject({ ok: true })
     socket.close()
-    await expectHealthy(world)
+    await expectHealthyAgain()
   })
 })

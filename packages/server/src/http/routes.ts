@@ -16,6 +16,8 @@ const guarded = new Set<OperationName>([
   'auth.login',
   'auth.refresh',
   'widget.session',
+  'auth.exchange',
+  'me.password',
 ])
 
 /** Every operation of the protocol as a route, straight from its table; those with files or bytes have doors of their own. */

@@ -1,8 +1,8 @@
 import type { Attachment } from '@parley/protocol'
 import { type Actor, isAdmin } from '../../chat/actor.ts'
+import { Arrivals } from '../../chat/arrivals.ts'
 import type { Chat } from '../../chat/chat.ts'
 import type { Door } from '../door.ts'
-import { Arrivals } from './arrivals.ts'
 import { Faces } from './faces.ts'
 import { fileUrlOf } from './files.ts'
 import { Readings } from './readings.ts'
@@ -46,7 +46,9 @@ async function make(door: Door): Promise<Priyo> {
     faces: new Faces(chat, workspaceId),
     files,
     widgetNames: await SecretNames.of(chat, `priyo ${workspaceId} widget conversations`),
-    arrivals: new Arrivals(chat, workspaceId, door.log),
+    arrivals: new Arrivals(chat, workspaceId, (error) =>
+      door.log.debug({ err: error }, 'could not mark messages delivered'),
+    ),
     readings: new Readings(),
     urlOf: (attachment) => fileUrlOf(files, attachment),
   }
