@@ -167,7 +167,8 @@ function sendAway(sockets: WebSocketServer, io: SocketIo | undefined): void {
     client.close(1012, 'restarting')
     setTimeout(() => client.terminate(), 2_000).unref()
   }
-  io?.disconnectSockets(true)
+  // In every namespace, and as a connection that broke: then clients come back by themselves.
+  io?.engine.close()
 }
 
 function acceptWebSocket(

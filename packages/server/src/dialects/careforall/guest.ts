@@ -40,7 +40,6 @@ export class Guest implements Seat {
   #room: Room | null = null
   #listening: Listening | null = null
   #isOver = false
-  readonly #welcomed = Promise.withResolvers<void>()
   /** Messages of this socket that were sent and not told of yet, by their keys. */
   readonly #sending = new Map<string, Sending>()
   /** Those told of without having been heard: a repeat, or the hint was lost. */
@@ -79,10 +78,11 @@ export class Guest implements Seat {
     if (this.#isOver) listening.end()
     if (this.#isOver) return false
     this.#listening = listening
-    await listening.follow(conversationId)
     const names = await namesOf(this.#door, [actor.userId])
+    this.#name = names(actor.userId)
+    await listening.follow(conversationId)
     if (this.#isOver) return false
-    this.#sitDown(names(actor.userId))
+    this.#sitDown()
     return true
   }
 
@@ -105,7 +105,6 @@ export class Guest implements Seat {
   end(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#welcomed.resolve()
     if (this.#typing) this.#setTyping(false).catch(() => {})
     this.#listening?.end()
     if (!this.#room) return
@@ -130,13 +129,15 @@ export class Guest implements Seat {
     await join(this.#door.chat, actor, conversationId, { userId: actor.userId, role: 'agent' })
   }
 
-  #sitDown(name: string): void {
-    this.#name = name
+  /** Before anything is heard: in a busy conversation that is while coming in. */
+  #sitDown(): Room {
+    if (this.#room) return this.#room
     this.tell({ type: 'system', message: 'Connected to conversation', timestamp: new Date().toISOString() })
-    this.#room = roomOf(this.#door.chat, this.#conversationId)
-    if (this.#room.enter(this))
-      this.#room.tellOthers(this, { type: 'user_joined', userId: name, role: toRole(this.#actor.role) })
-    this.#welcomed.resolve()
+    const room = roomOf(this.#door.chat, this.#conversationId)
+    this.#room = room
+    if (room.enter(this))
+      room.tellOthers(this, { type: 'user_joined', userId: this.#name, role: toRole(this.#actor.role) })
+    return room
   }
 
   #workOf(frame: Record<string, unknown>): (() => Promise<void>) | undefined {
@@ -206,12 +207,12 @@ export class Guest implements Seat {
   }
 
   async #hear(event: Event): Promise<void> {
-    await this.#welcomed.promise
-    if (this.#isOver || !this.#room || !('conversationId' in event)) return
+    if (this.#isOver || !('conversationId' in event)) return
     if (event.conversationId !== this.#conversationId) return
+    const room = this.#sitDown()
     if (event.type === 'conversation.lost' || event.type === 'conversation.deleted')
       return this.#turnAway(frames.noAccess)
-    const told = await translated(this.#door, this.#room, this.#actor, event)
+    const told = await translated(this.#door, room, this.#actor, event)
     if (!told || this.#isOver) return
     if (event.type === 'message.created') return this.#hearMessage(event, told)
     if (await this.#isOwn(event)) return
