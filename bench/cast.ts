@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import type { Pool } from 'pg'
 
 const kinds = { workspace: 1, inbox: 2, person: 3, session: 4, conversation: 5, message: 6 }
@@ -8,7 +8,8 @@ type Kind = keyof typeof kinds
 export const idOf = (kind: Kind, number: number) =>
   `${prefixOf(kind)}${number.toString(16).padStart(12, '0')}`
 const prefixOf = (kind: Kind) => `0190000${kinds[kind]}-0000-7000-8000-`
-const idIn = (kind: Kind, number: string) => `('${prefixOf(kind)}' || lpad(to_hex(${number}), 12, '0'))::uuid`
+export const idIn = (kind: Kind, number: string) =>
+  `('${prefixOf(kind)}' || lpad(to_hex(${number}), 12, '0'))::uuid`
 
 export const workspaceId = idOf('workspace', 1)
 export const inboxId = idOf('inbox', 1)
@@ -104,7 +105,19 @@ export function tokenOf(person: number): string {
     iat: now,
     exp: now + 3_600,
   }
+  return signed(claims, secret)
+}
+
+/** A token of a dialect, whose key is derived from the same secret. */
+export function tokenAt(purpose: string, claims: object): string {
+  const now = Math.floor(Date.now() / 1000)
+  const key = Buffer.from(hkdfSync('sha256', secret, '', purpose, 32))
+  return signed({ ...claims, iat: now, exp: now + 3_600 }, key)
+}
+
+/** A JWT, signed with HS256. */
+export function signed(claims: object, key: Buffer): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`
-  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
+  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`
+  return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`
 }

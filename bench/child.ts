@@ -11,8 +11,8 @@ export class Child implements AsyncDisposable {
   readonly #process: ChildProcess
 
   /** The real server with the real entry point. */
-  static server(place: Place): Promise<Child> {
-    return Child.start('../packages/server/src/main.ts', place.env)
+  static server(place: Place, env: Record<string, string> = {}): Promise<Child> {
+    return Child.start('../packages/server/src/main.ts', { ...place.env, ...env })
   }
 
   static relay(): Promise<Child> {

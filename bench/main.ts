@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { broadcast } from './broadcast.ts'
+import { dialects } from './dialects.ts'
 import { idleMemory } from './idle-memory.ts'
 import type { Measure, Scale } from './measure.ts'
 import { reads } from './reads.ts'
@@ -13,6 +14,7 @@ const full: Scale = {
   listeners: 1_000,
   idleConnections: 10_000,
   messages: { few: 1_000, many: 1_000_000 },
+  dialects: { stored: 200_000, marks: 4_200 },
   askedShare: 1,
 }
 const quick: Scale = {
@@ -23,6 +25,7 @@ const quick: Scale = {
   listeners: 200,
   idleConnections: 500,
   messages: { few: 1_000, many: 20_000 },
+  dialects: { stored: 4_000, marks: 50 },
   askedShare: 0.1,
 }
 
@@ -37,7 +40,7 @@ if (options.store !== 'postgres' && options.store !== 'embedded') {
   throw new Error(`--store is "${options.store}", but should be postgres or embedded`)
 }
 const scale = options.quick ? quick : full
-const measures: Measure[] = [sends, broadcast, idleMemory, reads]
+const measures: Measure[] = [sends, broadcast, idleMemory, reads, dialects]
 
 /** One JSON line per measure. Whatever is broken throws and ends the run with its name; being slow is no error. */
 for (const { names, run } of measures) {

@@ -10,6 +10,8 @@ export type Scale = {
   listeners: number
   idleConnections: number
   messages: { few: number; many: number }
+  /** What is stored for the lists of dialects, and how much of it is marked at once. */
+  dialects: { stored: number; marks: number }
   /** How many of the questions of a full round are asked. */
   askedShare: number
 }

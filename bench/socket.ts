@@ -14,12 +14,18 @@ export class ClientSocket {
   #failure: Error | undefined
 
   /** `from` is the local address, for more connections than one address has ports. */
-  static async open(at: { host: string; port: number; path: string; from?: string }): Promise<ClientSocket> {
+  static async open(at: {
+    host: string
+    port: number
+    path: string
+    from?: string
+    parse?: (text: string) => unknown
+  }): Promise<ClientSocket> {
     const socket = new WebSocket(`ws://${at.host}:${at.port}${at.path}`, {
       perMessageDeflate: false,
       ...(at.from && { localAddress: at.from }),
     })
-    const client = new ClientSocket(socket)
+    const client = new ClientSocket(socket, at.parse ?? JSON.parse)
     await new Promise<void>((resolve, reject) => {
       socket.once('open', resolve)
       socket.once('error', reject)
@@ -27,10 +33,10 @@ export class ClientSocket {
     return client
   }
 
-  private constructor(socket: WebSocket) {
+  private constructor(socket: WebSocket, parse: (text: string) => unknown) {
     this.#socket = socket
     socket.on('message', (data: Buffer) => {
-      JSON.parse(data.toString())
+      parse(data.toString())
       this.#onFrame(data, 0, data.length)
     })
     socket.on('error', (error) => {

@@ -60,7 +60,7 @@ export async function join(
 export const enter = (relay: Child, room: string, from?: string): Promise<ClientSocket> =>
   ClientSocket.open({ ...relay, path: `/${room}`, from })
 
-const text =
+export const text =
   'The quick brown fox jumps over the lazy dog, and nobody in this office has seen it come back so far.'
 
 /** The next send of a hundred characters, as the protocol has it. The relay is given the same bytes. */

@@ -5,23 +5,29 @@ import type { Door } from '../door.ts'
 import type { Names } from './translate.ts'
 
 const mostKept = 20_000
-const keptFor = new WeakMap<Chat, Map<string, string>>()
+/** How long nobody asks again whether somebody is known elsewhere by now. */
+const namelessMs = 5_000
+const keptFor = new WeakMap<Chat, Map<string, { name: string; until: number }>>()
 
 /**
  * What clients call these people: the id of the service that keeps the accounts, or ours for those it does not know.
- * Ids given by that service stay, so they are kept; somebody without one may be given it later.
+ * Ids given by that service stay, so they are kept; somebody without one may be given it later, and is looked up again.
  */
 export async function namesOf(door: Door, userIds: readonly (string | null)[]): Promise<Names> {
-  const kept = keptFor.get(door.chat) ?? new Map<string, string>()
+  const kept = keptFor.get(door.chat) ?? new Map<string, { name: string; until: number }>()
   keptFor.set(door.chat, kept)
+  const now = performance.now()
   const wanted = [...new Set(userIds)].filter((id) => id !== null)
-  const names = new Map(wanted.map((id) => [id, kept.get(id)]))
-  const missing = wanted.filter((id) => names.get(id) === undefined)
+  const names = new Map<string, string>()
+  for (const id of wanted) {
+    const known = kept.get(id)
+    if (known && known.until > now) names.set(id, known.name)
+  }
+  const missing = wanted.filter((id) => !names.has(id))
   for (const { id, external_id: name } of await peopleByIds(door.chat.db, door.mount.workspaceId, missing)) {
-    if (name === null) continue
     if (kept.size >= mostKept) kept.clear()
-    kept.set(id, name)
-    names.set(id, name)
+    kept.set(id, name === null ? { name: id, until: now + namelessMs } : { name, until: Infinity })
+    names.set(id, name ?? id)
   }
   return (userId) => (userId === null ? 'system' : (names.get(userId) ?? userId))
 }
