@@ -141,7 +141,13 @@ async function drain({ chat, peers }: Parley): Promise<void> {
     chat.sends.drain(),
     new Promise((resolve) => setTimeout(resolve, Math.max(0, deadline - Date.now())).unref()),
   ])
-  for (const peer of peers) peer.close('restarting')
+  const closing = [...peers]
+  for (const peer of closing) peer.close('restarting')
+  // A poll that was between two requests comes for its last words in a moment.
+  const patience = Date.now() + 1_000
+  while (Date.now() < patience && closing.some((peer) => peer.hasUnsent)) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
 }
 
 /** A connection whose last answer left before we began to close would stay open, idle, for as long as its client likes. */

@@ -8,6 +8,8 @@ import type { Sweep } from './realtime/sweep.ts'
 /** A realtime peer, as the server sees it when it counts, beats and stops. */
 export type Peer = {
   readonly isBusy: boolean
+  /** Something it was told has not left yet. */
+  readonly hasUnsent: boolean
   beat(cursor: string): void
   /** Ends it if it has been silent for too long. */
   reap(): void

@@ -159,6 +159,10 @@ export class Connection implements Listener, Peer {
     this.#control({ type: 'goodbye', reason: 'restarting', withinMs })
   }
 
+  get hasUnsent(): boolean {
+    return this.#wire.queued() > 0
+  }
+
   get isBusy(): boolean {
     return this.#inFlight > 0
   }

@@ -79,7 +79,8 @@ export function streamRoutes(
   async function own(request: FastifyRequest<{ Params: { connectionId: string } }>) {
     const actor = await authenticate(request)
     const found = byId.get(request.params.connectionId)
-    if (!found?.connection.isLive || !found.connection.belongsTo(actor)) throw new Failure('not_found')
+    const isThere = found?.connection.isLive || found?.poll?.holdsFrames
+    if (!found || !isThere || !found.connection.belongsTo(actor)) throw new Failure('not_found')
     return found
   }
 }
@@ -130,6 +131,11 @@ class Mailbox {
   #ended = false
   #abandoned: NodeJS.Timeout | undefined
   onEnd: () => void = () => {}
+
+  /** The last words of a connection that has ended wait for the poll that is on its way. */
+  get holdsFrames(): boolean {
+    return this.#frames.length > 0
+  }
 
   readonly wire: Wire = {
     send: (data) => {
