@@ -150,7 +150,7 @@ begin
     select workspace, conversation, person, 'read', m - 1, m from unnest(messages) as m
     where m > new_read and m <= last and not exists (
       select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
-        and x.person_id = person and x.kind = 'read' and x.to_seq >= m and x.from_seq < m)
+        and x.person_id = person and x.kind = 'read' and x.to_seq = m)
     on conflict do nothing;
   get diagnostics marked = row_count;
 
@@ -162,7 +162,7 @@ begin
         and (sees_notes or m.visibility = 'everyone')
         and not exists (select 1 from receipt_range x where x.workspace_id = workspace
           and x.conversation_id = conversation and x.person_id = person and x.kind = 'read'
-          and x.to_seq >= m.seq and x.from_seq < m.seq);
+          and x.to_seq = m.seq);
     new_read := coalesce(
       (select max(x.to_seq) from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
         and x.person_id = person and x.kind = 'read' and x.to_seq > new_read

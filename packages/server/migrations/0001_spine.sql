@@ -360,7 +360,9 @@ create trigger audit_append_only before update or delete on audit_entry
 
 -- Moves somebody's marks forward and keeps each move with its time; what asks for less than is there changes nothing.
 -- `messages` are single messages read in any order. The read mark then passes everything up to the first message by
--- somebody else that is still unread. Returns whether anything moved. The caller has checked who may do this.
+-- somebody else that is still unread. Above the mark stand single messages only, so one is read if a range ends at it:
+-- looking for any range around it made 4,200 marks take a second. Returns whether anything moved. The caller has
+-- checked who may do this.
 create function move_receipt(
   workspace uuid, conversation uuid, person uuid, delivered integer, read integer, messages integer[], sees_notes boolean
 ) returns boolean language plpgsql as $$
@@ -383,7 +385,7 @@ begin
     select workspace, conversation, person, 'read', m - 1, m from unnest(messages) as m
     where m > new_read and m <= last and not exists (
       select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
-        and x.person_id = person and x.kind = 'read' and x.to_seq >= m and x.from_seq < m)
+        and x.person_id = person and x.kind = 'read' and x.to_seq = m)
     on conflict do nothing;
   get diagnostics marked = row_count;
 
@@ -395,7 +397,7 @@ begin
         and (sees_notes or m.visibility = 'everyone')
         and not exists (select 1 from receipt_range x where x.workspace_id = workspace
           and x.conversation_id = conversation and x.person_id = person and x.kind = 'read'
-          and x.to_seq >= m.seq and x.from_seq < m.seq);
+          and x.to_seq = m.seq);
     new_read := coalesce(
       (select max(x.to_seq) from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
         and x.person_id = person and x.kind = 'read' and x.to_seq > new_read

@@ -30,6 +30,10 @@ test('every frame that a server sends is in the schemas and as they say, and eve
   await samHears.command('presence.watch', { userIds: [ana.userId] })
   await samHears.command('conversation.follow', { conversationId, after: 9_999 })
   await samHears.command('conversation.follow', { conversationId, after: 0 })
+  // Typing is told to those who follow by then: the reply to a follow comes before it has caught up.
+  await anaHears.until(({ type }) => type === 'caughtup')
+  const caughtUp = () => samHears.heard.filter(({ type }) => type === 'caughtup').length
+  await expect.poll(caughtUp, { timeout: 10_000 }).toBe(2)
 
   const message = await ana.send(conversationId, 'a line')
   await ana.call('message.edit', { messageId: message.id, body: 'a better line' })

@@ -210,8 +210,11 @@ test('[A5] [W2] [W3] nothing that is said, typed, read or shown on one side is h
   // As long as the sweep may take to find what was not announced.
   await wait(2_500)
   for (const ear of [...ears, spy]) {
+    // The sweep may tell the own row once more: a transaction elsewhere on the database server holds its horizon back.
     const unexpected = ear.heard.filter(
-      ({ type }) => !['welcome', 'heartbeat', 'reply', 'conversation.lost'].includes(type),
+      (frame) =>
+        !['welcome', 'heartbeat', 'reply', 'conversation.lost'].includes(frame.type) &&
+        !(frame.type === 'conversation.changed' && frame.summary.conversation.id === here.conversationId),
     )
     expect(unexpected).toEqual([])
     expect(JSON.stringify(ear.heard)).not.toMatch(/whispered|noted|samuel/)

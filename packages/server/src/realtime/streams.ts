@@ -149,7 +149,11 @@ class Mailbox {
       this.wire.send(lastFrame(reason))
       this.#end()
     },
-    terminate: () => this.#end(),
+    terminate: () => {
+      this.#frames = []
+      this.#bytes = 0
+      this.#end()
+    },
   }
 
   /** Everything that waits, or the first frames that come within the time; an empty list when none do. */
