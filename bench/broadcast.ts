@@ -30,8 +30,8 @@ async function* runBroadcast({ scale, store }: Bench): AsyncGenerator<Line> {
   })
   await using relay = await Child.relay()
   await using server = await Child.server(place)
-  const bare = new Crowd(await each(people, () => enter(relay, 'group')), 'relay')
-  const real = new Crowd(await each(people, (person) => join(server, person, { follow: group })), 'server')
+  const bare = new Crowd(await each(people, () => enter(relay, 'group')))
+  const real = new Crowd(await each(people, (person) => join(server, person, { follow: group })))
   await real.listen(scale.warmUpMs)
   await bare.listen(scale.warmUpMs)
   const readings = await inTurns(
@@ -50,12 +50,11 @@ class Crowd {
   #isWanted = false
   #fault: string | undefined
 
-  constructor(sockets: ClientSocket[], at: 'relay' | 'server') {
+  constructor(sockets: ClientSocket[]) {
     this.#sockets = sockets
     for (const socket of sockets) {
       let last: number | undefined
       socket.onFrame = (bytes, start, end) => {
-        if (at === 'relay') return this.#hear()
         const heard = read(bytes, start, end)
         if (heard.kind === 'reply' && !heard.ok) this.#fault ??= bytes.toString('utf8', start, end)
         if (heard.kind !== 'message') return

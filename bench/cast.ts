@@ -75,9 +75,9 @@ export async function seedHistory(
   }: { contact: number; conversations: number; inFirst: number; inEach: number },
 ): Promise<void> {
   const held = `case n when 1 then ${inFirst} else ${inEach} end`
-  await pool.query(`insert into conversation (workspace_id, id, kind, inbox_id, last_seq, message_count, updated_at)
+  await pool.query(`insert into conversation (workspace_id, id, kind, inbox_id, last_seq, message_count, updated_at, updated_span)
     select '${workspaceId}', ${idIn('conversation', 'n')}, 'support', '${inboxId}', ${held}, ${held},
-      now() - n * interval '1 second'
+      now() - n * interval '1 second', span_of(now() - n * interval '1 second')
     from generate_series(1, ${conversations}) n`)
   await pool.query(`insert into participant (workspace_id, conversation_id, person_id, role)
     select '${workspaceId}', ${idIn('conversation', 'n')}, '${idOf('person', contact)}', 'contact'

@@ -375,8 +375,9 @@ async function seedReader(
   { inLong, inShort }: { inLong: number; inShort: number },
 ): Promise<void> {
   const held = `case when n <= ${long} then ${inLong} else ${inShort} end`
-  await pool.query(`insert into conversation (workspace_id, id, kind, last_seq, message_count, updated_at)
-    select '${workspaceId}', ${idIn('conversation', 'n')}, 'direct', ${held}, ${held}, now() - n * interval '1 second'
+  await pool.query(`insert into conversation (workspace_id, id, kind, last_seq, message_count, updated_at, updated_span)
+    select '${workspaceId}', ${idIn('conversation', 'n')}, 'direct', ${held}, ${held}, now() - n * interval '1 second',
+      span_of(now() - n * interval '1 second')
     from generate_series(1, ${conversations}) n`)
   await pool.query(`insert into participant (workspace_id, conversation_id, person_id, role)
     select '${workspaceId}', ${idIn('conversation', 'n')}, person, 'contact' from generate_series(1, ${conversations}) n,

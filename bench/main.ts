@@ -8,7 +8,7 @@ import { sends } from './sends.ts'
 
 const full: Scale = {
   rounds: 3,
-  warmUpMs: 1_000,
+  warmUpMs: 3_000,
   roundMs: 3_000,
   conversations: [50, 200, 1_000],
   listeners: 1_000,

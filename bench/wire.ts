@@ -1,3 +1,4 @@
+import { limits } from '@parley/protocol'
 import { idOf, tokenOf } from './cast.ts'
 import type { Child } from './child.ts'
 import { ClientSocket } from './socket.ts'
@@ -53,7 +54,17 @@ export async function join(
     live,
     () => `Person ${person} was not welcomed: ${socket.failure?.message ?? 'no answer'}`,
   )
+  stayAlive(socket)
   return socket
+}
+
+/** The server ends peers that say nothing for long, and those who only read would be such. */
+function stayAlive(socket: ClientSocket): void {
+  const beat = setInterval(() => {
+    if (socket.failure) clearInterval(beat)
+    else socket.write('{"type":"heartbeat"}')
+  }, limits.heartbeatMs)
+  beat.unref()
 }
 
 /** Comes into a room of the relay. */
