@@ -3,12 +3,15 @@ CREATE FUNCTION public.append_messages(workspace_ids uuid[], conversation_ids uu
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
+declare
+  has_files constant boolean := exists (select 1 from unnest(attachments) as files where files is not null);
 begin
   perform 1 from conversation c
   where (c.workspace_id, c.id) in (select w, i from unnest(workspace_ids, conversation_ids) as k (w, i))
   order by c.workspace_id, c.id for no key update;
-  if exists (select 1 from unnest(attachments) as files where files is not null) then
+  if has_files then
     perform 1 from attachment a
     where (a.workspace_id, a.id) in (
       select w, f::uuid from unnest(workspace_ids, attachments) as k (w, files), jsonb_array_elements_text(k.files) f)
@@ -35,38 +38,10 @@ begin
         when p.person_id is null or p.left_at is not null or s.deactivated_at is not null then 'outsider'
         when c.status = 'archived' then 'archived'
         when c.status = 'closed' and g.visibility = 'everyone' then 'closed'
-        when c.grant_required and g.visibility = 'everyone' and not exists (
-          select 1 from access_grant a
-          join participant o on o.workspace_id = c.workspace_id and o.conversation_id = c.id
-            and o.person_id <> g.sender and o.left_at is null
-          where a.workspace_id = c.workspace_id
-            and a.person_a = least(g.sender, o.person_id) and a.person_b = greatest(g.sender, o.person_id)
-            and a.ended_at is null and 'write' = any (a.scopes)
-            and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
-        ) then 'no_grant'
-        when g.reply_to is not null and not exists (
-          select 1 from message m where m.workspace_id = g.w and m.id = g.reply_to and m.conversation_id = g.c
-            and (m.visibility = 'everyone' or p.role <> 'contact')
-        ) then 'bad_reply'
-        when g.files is not null and jsonb_array_length(g.files) <> (
-          select count(*) from attachment a
-          where a.workspace_id = g.w and (a.conversation_id = g.c or a.conversation_id is null)
-            and a.uploader_id = g.sender and a.message_id is null
-            and a.id in (select f::uuid from jsonb_array_elements_text(g.files) f)
-        ) then 'bad_attachment'
-        -- A file that was uploaded into no conversation meets here the rule that others met at their upload.
-        when c.grant_required and g.files is not null and exists (
-          select 1 from attachment a where a.workspace_id = g.w and a.conversation_id is null
-            and a.id in (select f::uuid from jsonb_array_elements_text(g.files) f)
-        ) and not exists (
-          select 1 from access_grant a
-          join participant o on o.workspace_id = c.workspace_id and o.conversation_id = c.id
-            and o.person_id <> g.sender and o.left_at is null
-          where a.workspace_id = c.workspace_id
-            and a.person_a = least(g.sender, o.person_id) and a.person_b = greatest(g.sender, o.person_id)
-            and a.ended_at is null and 'attach' = any (a.scopes)
-            and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
-        ) then 'no_grant'
+        when c.grant_required and g.visibility = 'everyone' and not is_granted(g.w, g.c, g.sender, 'write') then 'no_grant'
+        when g.reply_to is not null and not is_answerable(g.w, g.c, g.reply_to, p.role <> 'contact') then 'bad_reply'
+        when g.files is not null then
+          coalesce(refusal_of_files(g.w, g.c, g.sender, g.files, c.grant_required), 'written')
         else 'written'
       end as verdict
     from given g
@@ -82,16 +57,18 @@ begin
       order by m.send_key limit 1
     ) earlier on true
   ),
+  -- What the conversation has come to with each item, so that its last item says what it has come to in all.
   numbered as (
     select j.*,
       j.last_seq + count(*) filter (where j.verdict = 'written') over so_far as new_seq,
       j.message_count + count(*) filter (where j.verdict = 'written' and j.visibility = 'everyone' and j.kind <> 'system') over so_far as new_ordinal,
       j.note_count + count(*) filter (where j.verdict = 'written' and j.visibility = 'agents') over so_far as new_note_ordinal,
+      bool_or(j.verdict = 'written' and j.sender_role = 'agent' and j.visibility = 'everyone') over so_far as has_answer,
+      lead(j.n) over so_far is null as is_last,
       clock_timestamp() as written_at
     from judged j
     window so_far as (partition by j.w, j.c order by j.n)
   ),
-  fresh as (select * from numbered where verdict = 'written'),
   inserted as (
     insert into message (
       workspace_id, conversation_id, seq, id, sender_id, sender_role, kind, body, visibility, reply_to_id, metadata,
@@ -100,25 +77,16 @@ begin
     select f.w, f.c, f.new_seq, f.id, f.sender, f.sender_role, f.kind, f.body, f.visibility, f.reply_to, f.metadata,
       f.client_message_id, f.send_key, f.content_hash, f.new_ordinal, f.new_note_ordinal,
       coalesce(jsonb_array_length(f.files), 0), f.written_at
-    from fresh f
-  ),
-  claimed as (
-    update attachment a set message_id = f.id, conversation_id = f.c
-    from fresh f, jsonb_array_elements_text(f.files) as file
-    where f.files is not null and a.workspace_id = f.w and a.id = file::uuid
+    from numbered f where f.verdict = 'written'
   ),
   moved as (
     update conversation c set
-      last_seq = t.seq, message_count = t.ordinal, note_count = t.note_ordinal,
-      updated_at = t.at, changed_xid = pg_current_xact_id(),
-      first_answer_at = coalesce(c.first_answer_at, t.answered_at)
-    from (
-      select f.w, f.c, max(f.new_seq) as seq, max(f.new_ordinal) as ordinal, max(f.new_note_ordinal) as note_ordinal,
-        max(f.written_at) as at,
-        min(f.written_at) filter (where f.sender_role = 'agent' and f.visibility = 'everyone') as answered_at
-      from fresh f group by f.w, f.c
-    ) t
-    where c.workspace_id = t.w and c.id = t.c
+      last_seq = t.new_seq, message_count = t.new_ordinal, note_count = t.new_note_ordinal,
+      updated_at = t.written_at, updated_span = span_of(t.written_at),
+      changed_xid = pg_current_xact_id(), changed_span = span_of(pg_current_xact_id()),
+      first_answer_at = coalesce(c.first_answer_at, case when t.has_answer then t.written_at end)
+    from numbered t
+    where t.is_last and t.new_seq > t.last_seq and c.workspace_id = t.w and c.id = t.c
   )
   select r.n::integer, r.verdict,
     case when r.verdict = 'written' then r.id else r.earlier_id end,
@@ -126,6 +94,33 @@ begin
     case when r.verdict = 'written' then r.written_at else r.earlier_at end, r.inbox_id
   from numbered r
   order by r.n;
+
+  if has_files then
+    update attachment a set message_id = m.id, conversation_id = m.conversation_id
+    from unnest(workspace_ids, ids, attachments) as k (w, id, files), jsonb_array_elements_text(k.files) as file, message m
+    where k.files is not null and m.workspace_id = k.w and m.id = k.id and a.workspace_id = k.w and a.id = file::uuid;
+  end if;
+end $$;
+
+CREATE FUNCTION public.is_answerable(workspace uuid, conversation uuid, message uuid, sees_notes boolean) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return exists (
+    select 1 from message m where m.workspace_id = workspace and m.id = message and m.conversation_id = conversation
+      and (m.visibility = 'everyone' or sees_notes));
+end $$;
+
+CREATE FUNCTION public.is_granted(workspace uuid, conversation uuid, person uuid, scope text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return exists (
+    select 1 from participant o join access_grant a on a.workspace_id = o.workspace_id
+      and a.person_a = least(person, o.person_id) and a.person_b = greatest(person, o.person_id)
+    where o.workspace_id = workspace and o.conversation_id = conversation and o.person_id <> person
+      and o.left_at is null and a.ended_at is null and scope = any (a.scopes)
+      and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now());
 end $$;
 
 CREATE FUNCTION public.move_receipt(workspace uuid, conversation uuid, person uuid, delivered integer, read integer, messages integer[], sees_notes boolean) RETURNS boolean
@@ -176,7 +171,7 @@ begin
     read_seq = new_read, read_at = case when new_read > mark.read_seq then clock_timestamp() else r.read_at end,
     delivered_seq = new_delivered,
     delivered_at = case when new_delivered > mark.delivered_seq then clock_timestamp() else r.delivered_at end,
-    changed_xid = pg_current_xact_id()
+    changed_xid = pg_current_xact_id(), changed_span = span_of(pg_current_xact_id())
   where r.workspace_id = workspace and r.conversation_id = conversation and r.person_id = person;
   insert into receipt_range (workspace_id, conversation_id, person_id, kind, from_seq, to_seq)
     select workspace, conversation, person, k, f, t
@@ -186,12 +181,40 @@ begin
   return true;
 end $$;
 
+CREATE FUNCTION public.refusal_of_files(workspace uuid, conversation uuid, person uuid, files jsonb, needs_grant boolean) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  claimable integer;
+  homeless integer;
+begin
+  select count(*), count(*) filter (where a.conversation_id is null) into claimable, homeless
+  from attachment a
+  where a.workspace_id = workspace and a.id in (select f::uuid from jsonb_array_elements_text(files) f)
+    and (a.conversation_id = conversation or a.conversation_id is null)
+    and a.uploader_id = person and a.message_id is null;
+  if claimable <> jsonb_array_length(files) then return 'bad_attachment'; end if;
+  if needs_grant and homeless > 0 and not is_granted(workspace, conversation, person, 'attach') then
+    return 'no_grant';
+  end if;
+  return null;
+end $$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
   raise exception 'audit entries are append-only';
 end $$;
+
+CREATE FUNCTION public.span_of(instant timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select date_bin('10 seconds', instant, '2000-01-01 00:00:00+00') $$;
+
+CREATE FUNCTION public.span_of(xid xid8) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$ select xid::text::bigint >> 10 $$;
 
 CREATE TABLE public.access_grant (
     workspace_id uuid NOT NULL,
@@ -287,6 +310,8 @@ CREATE TABLE public.conversation (
     deleted_at timestamp with time zone,
     first_answer_at timestamp with time zone,
     changed_xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    updated_span timestamp with time zone DEFAULT public.span_of(now()) NOT NULL,
+    changed_span bigint DEFAULT public.span_of(pg_current_xact_id()) NOT NULL,
     CONSTRAINT conversation_kind_check CHECK ((kind = ANY (ARRAY['support'::text, 'direct'::text, 'group'::text]))),
     CONSTRAINT conversation_status_check CHECK ((status = ANY (ARRAY['open'::text, 'assigned'::text, 'snoozed'::text, 'closed'::text, 'archived'::text])))
 )
@@ -455,6 +480,7 @@ CREATE TABLE public.receipt (
     read_at timestamp with time zone,
     all_read_at timestamp with time zone,
     changed_xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    changed_span bigint DEFAULT public.span_of(pg_current_xact_id()) NOT NULL,
     CONSTRAINT receipt_check CHECK ((read_seq <= delivered_seq))
 )
 WITH (fillfactor='50');
@@ -608,7 +634,7 @@ CREATE INDEX attachment_unsent ON public.attachment USING btree (created_at) WHE
 
 CREATE INDEX conversation_assignee ON public.conversation USING btree (workspace_id, assignee_id) WHERE ((assignee_id IS NOT NULL) AND (deleted_at IS NULL));
 
-CREATE INDEX conversation_changed ON public.conversation USING btree (workspace_id, changed_xid);
+CREATE INDEX conversation_changed ON public.conversation USING btree (workspace_id, changed_span);
 
 CREATE UNIQUE INDEX conversation_client_key ON public.conversation USING btree (workspace_id, created_by, client_key) WHERE (client_key IS NOT NULL);
 
@@ -616,7 +642,7 @@ CREATE UNIQUE INDEX conversation_exclusive ON public.conversation USING btree (w
 
 CREATE INDEX conversation_inbox ON public.conversation USING btree (workspace_id, inbox_id) WHERE (deleted_at IS NULL);
 
-CREATE INDEX conversation_newest ON public.conversation USING btree (workspace_id, updated_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX conversation_newest ON public.conversation USING btree (workspace_id, updated_span DESC) WHERE (deleted_at IS NULL);
 
 CREATE INDEX inbox_member_person ON public.inbox_member USING btree (workspace_id, person_id);
 
@@ -648,7 +674,7 @@ CREATE INDEX person_team ON public.person USING btree (workspace_id, role) WHERE
 
 CREATE UNIQUE INDEX person_username ON public.person USING btree (workspace_id, username) WHERE (username IS NOT NULL);
 
-CREATE INDEX receipt_changed ON public.receipt USING btree (workspace_id, changed_xid);
+CREATE INDEX receipt_changed ON public.receipt USING btree (workspace_id, changed_span);
 
 CREATE INDEX session_changed ON public.session USING btree (workspace_id, changed_xid);
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { type Actor, isStaff } from './actor.ts'
 import type { Chat } from './chat.ts'
-import { visibleTo } from './summaries.ts'
+import { newestFirst, visibleTo } from './summaries.ts'
 
 /**
  * Of these people, those whom the actor may know of: the team knows everybody of the workspace; a contact knows
@@ -30,7 +30,7 @@ export async function acquaintancesOf(chat: Chat, actor: Actor): Promise<string[
   const { rows } = await sql<{ id: string }>`
     with here as materialized (
       select c.workspace_id, c.id, c.inbox_id from conversation c where ${visibleTo(actor)}
-      order by c.updated_at desc limit ${conversationsLookedAt}
+      order by ${newestFirst} limit ${conversationsLookedAt}
     ), inboxes as (
       select inbox_id from here union select unnest(${isStaff(actor) ? actor.inboxIds : []}::uuid[])
     )

@@ -62,7 +62,9 @@ export async function takeSeq(change: Change, conversation: { workspaceId: strin
     .set({
       last_seq: sql`last_seq + 1`,
       updated_at: sql`date_trunc('milliseconds', clock_timestamp())`,
+      updated_span: sql`span_of(clock_timestamp())`,
       changed_xid: sql`pg_current_xact_id()`,
+      changed_span: sql`span_of(pg_current_xact_id())`,
     })
     .where('workspace_id', '=', conversation.workspaceId)
     .where('id', '=', conversation.id)

@@ -25,14 +25,15 @@ export async function listConversations(
   const cursor = await resumeCursor(chat)
   const conditions = [visibleTo(actor), ...filters(actor, input)]
   if (input.page) {
-    const [updatedAt, id] = decodeCursor(input.page, ['instant', 'id'])
-    conditions.push(sql`(c.updated_at, c.id) < (${updatedAt}::timestamptz, ${id}::uuid)`)
+    const [span, updatedAt, id] = decodeCursor(input.page, ['instant', 'instant', 'id'])
+    conditions.push(
+      sql`(c.updated_span, c.updated_at, c.id) < (${span}::timestamptz, ${updatedAt}::timestamptz, ${id}::uuid)`,
+    )
   }
   const found = await summarise(chat.db, actor, conditions, limit + 1)
   const conversations = found.slice(0, limit)
   const last = conversations.at(-1)
-  const nextPage =
-    found.length > limit && last ? encodeCursor([last.exactUpdatedAt, last.summary.conversation.id]) : null
+  const nextPage = found.length > limit && last ? encodeCursor(last.place) : null
   return { conversations: conversations.map(({ summary }) => summary), nextPage, cursor }
 }
 
@@ -81,16 +82,16 @@ export async function changesSince(chat: Chat, actor: Actor, cursor: string): Pr
   if (epoch !== chat.store.epoch) return { outcome: 'reset', reason: 'epoch' }
   if (await accessChanged(chat.db, actor, horizon)) return { outcome: 'reset', reason: 'access' }
   const touched = sql`c.id = any (array(
-    select id from conversation where workspace_id = ${actor.workspaceId} and changed_xid >= ${horizon}::xid8
+    select id from conversation where workspace_id = ${actor.workspaceId} and ${changedSince(horizon)}
     union
-    select conversation_id from receipt where workspace_id = ${actor.workspaceId} and changed_xid >= ${horizon}::xid8
+    select conversation_id from receipt where workspace_id = ${actor.workspaceId} and ${changedSince(horizon)}
       and person_id = ${actor.userId}))`
   const found = await summarise(chat.db, actor, [visibleTo(actor), touched], mostChanges + 1)
   if (found.length > mostChanges) return { outcome: 'reset', reason: 'too_old' }
   const lost = await sql<{ id: string }>`
     select c.id from conversation c
     left join participant p on p.workspace_id = c.workspace_id and p.conversation_id = c.id and p.person_id = ${actor.userId}
-    where c.workspace_id = ${actor.workspaceId} and c.changed_xid >= ${horizon}::xid8
+    where c.workspace_id = ${actor.workspaceId} and ${changedSince(horizon, 'c')}
       and (p.left_at is not null or (c.deleted_at is not null and (p.person_id is not null or ${worksIn(actor)})))
       and not (c.deleted_at is null and ${worksIn(actor)})
   `.execute(chat.db)
@@ -99,6 +100,12 @@ export async function changesSince(chat: Chat, actor: Actor, cursor: string): Pr
     summaries: found.map(({ summary }) => summary),
     lost: lost.rows.map((row) => row.id),
   }
+}
+
+/** Conversations or receipts that a transaction from `horizon` on has changed: the index knows spans of transactions. */
+export function changedSince(horizon: string, of?: 'c' | 'r'): RawBuilder<boolean> {
+  const column = (name: string) => sql.ref(of ? `${of}.${name}` : name)
+  return sql<boolean>`(${column('changed_span')} >= span_of(${horizon}::xid8) and ${column('changed_xid')} >= ${horizon}::xid8)`
 }
 
 /** Another role or other inboxes: the lists are different ones now, not changed ones. */
@@ -201,11 +208,15 @@ export function unread(actor: Actor): RawBuilder<number> {
 
 type SummaryRow = ConversationRow & {
   unread: number
+  exact_updated_span: string
   exact_updated_at: string
   participants: ConversationSummary['participants']
   last: MessageRow | null
   receipt: Receipt | null
 }
+
+/** The order of every list of conversations `c`: by spans, in which the index has them, and exactly within each. */
+export const newestFirst = sql`c.updated_span desc, c.updated_at desc, c.id desc`
 
 /** One statement for a page of conversations: participants, last visible line, receipt and unread of each. */
 async function summarise(
@@ -214,14 +225,14 @@ async function summarise(
   conditions: RawBuilder<unknown>[],
   limit: number,
   offset = 0,
-): Promise<{ summary: ConversationSummary; exactUpdatedAt: string }[]> {
+): Promise<{ summary: ConversationSummary; place: [span: string, updatedAt: string, id: string] }[]> {
   const seen = isStaff(actor) ? sql`true` : sql`m.visibility = 'everyone'`
   const { rows } = await sql<SummaryRow>`
     with page as materialized (
       select c.* from conversation c where ${sql.join(conditions, sql` and `)}
-      order by c.updated_at desc, c.id desc limit ${limit} offset ${offset}
+      order by ${newestFirst} limit ${limit} offset ${offset}
     )
-    select c.*, c.updated_at::text as exact_updated_at, ${unread(actor)} as unread,
+    select c.*, c.updated_span::text as exact_updated_span, c.updated_at::text as exact_updated_at, ${unread(actor)} as unread,
       (select to_jsonb(m) from message m where m.workspace_id = c.workspace_id and m.conversation_id = c.id and ${seen}
         order by m.seq desc limit 1) as last,
       ${receiptOf('r', 'c')} as receipt,
@@ -232,13 +243,13 @@ async function summarise(
         join person s on s.workspace_id = q.workspace_id and s.id = q.person_id) as participants
     from page c
     left join receipt r on r.workspace_id = c.workspace_id and r.conversation_id = c.id and r.person_id = ${actor.userId}
-    order by c.updated_at desc, c.id desc`.execute(db)
+    order by ${newestFirst}`.execute(db)
   const lasts = rows.flatMap((row) => (row.last ? [withInstants(row.last)] : []))
   const messages = new Map(
     (await viewMessages(db, lasts)).map((message) => [message.conversationId, message]),
   )
   return rows.map((row) => ({
-    exactUpdatedAt: row.exact_updated_at,
+    place: [row.exact_updated_span, row.exact_updated_at, row.id],
     summary: {
       conversation: viewConversation(row),
       participants: row.participants,

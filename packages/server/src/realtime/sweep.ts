@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Chat } from '../chat/chat.ts'
 import { receiptsOf } from '../chat/receipts.ts'
-import { cursorAt } from '../chat/summaries.ts'
+import { changedSince, cursorAt } from '../chat/summaries.ts'
 import type { Hub } from './hub.ts'
 
 const everyMs = 2_000
@@ -74,7 +74,7 @@ export class Sweep {
       .selectFrom('conversation')
       .select(['workspace_id', 'id', 'inbox_id', 'last_seq'])
       .where('workspace_id', 'in', workspaces)
-      .where(sql<boolean>`changed_xid >= ${since}::xid8`)
+      .where(changedSince(since))
       .execute()
     for (const row of rows) {
       this.#hub.reached({ workspaceId: row.workspace_id, id: row.id, inboxId: row.inbox_id }, row.last_seq)
@@ -96,7 +96,7 @@ export class Sweep {
         'r.read_seq',
       ])
       .where('r.workspace_id', 'in', workspaces)
-      .where(sql<boolean>`r.changed_xid >= ${since}::xid8`)
+      .where(changedSince(since, 'r'))
       .execute()
     for (const row of rows) {
       if (!this.#hub.marked(row.conversation_id, row.person_id, row.delivered_seq, row.read_seq)) continue

@@ -92,6 +92,7 @@ export interface AuditEntry {
 
 export interface Conversation {
   assignee_id: string | null;
+  changed_span: Generated<number>;
   changed_xid: Generated<string>;
   client_key: string | null;
   closed_at: string | null;
@@ -113,6 +114,7 @@ export interface Conversation {
   subject: Generated<string>;
   topic: Generated<string>;
   updated_at: Generated<string>;
+  updated_span: Generated<string>;
   workspace_id: string;
 }
 
@@ -265,6 +267,7 @@ export interface Reaction {
 
 export interface Receipt {
   all_read_at: string | null;
+  changed_span: Generated<number>;
   changed_xid: Generated<string>;
   conversation_id: string;
   delivered_at: string | null;
