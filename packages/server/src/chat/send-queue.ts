@@ -3,7 +3,7 @@ import type { Pool } from 'pg'
 import { within } from './deadline.ts'
 import { Failure } from './failure.ts'
 
-/** A message that wants to be written. `sendKey` and `contentHash` are half SHA-256 digests, written as UUIDs. */
+/** A message that wants to be written. `sendKey` and `contentHash` are half SHA-256 digests in hexadecimal. */
 export type Draft = {
   workspaceId: string
   conversationId: string
@@ -194,22 +194,24 @@ const text =
 
 async function appendMessages(pool: Pool, drafts: Draft[], dueAt: number): Promise<Outcome[]> {
   const column = <T>(pick: (draft: Draft) => T) => drafts.map(pick)
+  // Ids and words of ours need no escaping, for which the driver would look into each.
+  const plain = (pick: (draft: Draft) => string | null) => `{${drafts.map((d) => pick(d) ?? 'null').join()}}`
   const query = {
     name: 'append_messages',
     text,
     values: [
-      column((d) => d.workspaceId),
-      column((d) => d.conversationId),
-      column((d) => d.id),
-      column((d) => d.senderId),
-      column((d) => d.kind),
+      plain((d) => d.workspaceId),
+      plain((d) => d.conversationId),
+      plain((d) => d.id),
+      plain((d) => d.senderId),
+      plain((d) => d.kind),
       column((d) => d.body),
-      column((d) => d.visibility),
-      column((d) => d.replyToId),
+      plain((d) => d.visibility),
+      plain((d) => d.replyToId),
       column((d) => d.metadata),
       column((d) => d.clientMessageId),
-      column((d) => d.sendKey),
-      column((d) => d.contentHash),
+      plain((d) => d.sendKey),
+      plain((d) => d.contentHash),
       column((d) => (d.attachmentIds.length > 0 ? JSON.stringify(d.attachmentIds) : null)),
     ],
   }

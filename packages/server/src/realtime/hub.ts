@@ -6,6 +6,9 @@ import { Index } from './index-of.ts'
 import type { Listener, LogReader } from './listener.ts'
 import { Tail } from './tail.ts'
 
+/** A conversation, and where in the workspace it is. */
+type Place = { workspaceId: string; id: string; inboxId: string | null }
+
 /**
  * Who on this node hears what. Two kinds of interest: a *feed* hears the log of every conversation in somebody's
  * lists as it happens; a *follow* hears one conversation from a position, without a gap, and its receipts and typing.
@@ -108,7 +111,7 @@ export class Hub {
   }
 
   /** The sweep found that a conversation has reached a position. True if nobody here was told how. */
-  reached(conversation: { workspaceId: string; id: string; inboxId: string | null }, seq: number): void {
+  reached(conversation: Place, seq: number): void {
     const tail = this.#tails.get(conversation.id)
     if (tail?.isKnown) return tail.reach(seq)
     for (const listener of this.#feedsOf(conversation)) listener.gained(conversation.id)
@@ -124,8 +127,8 @@ export class Hub {
     const { entries = [], seq } = announcement
     const conversation = { workspaceId: announcement.workspaceId, id: announcement.conversationId }
     for (const { event } of entries) this.#admitted(conversation.id, event)
-    const feeds = this.#feedsOf({ ...conversation, inboxId: announcement.inboxId })
-    if (feeds.size === 0 && !this.#tails.has(conversation.id)) return
+    const isHeard = this.#hasFeeds({ ...conversation, inboxId: announcement.inboxId })
+    if (!isHeard && !this.#tails.has(conversation.id)) return
     const tail = this.#tailOf(conversation)
     tail.inboxId = announcement.inboxId
     if (entries.length > 0) tail.take(entries)
@@ -192,6 +195,7 @@ export class Hub {
     if (known) return known
     const tail = new Tail(conversation, this.#read, {
       audience: () => this.#feedsOf({ ...conversation, inboxId: tail.inboxId }),
+      hasAudience: () => this.#hasFeeds({ ...conversation, inboxId: tail.inboxId }),
       told: (event) => {
         this.#expelled(conversation.id, event)
         if (event.type === 'conversation.created') {
@@ -214,13 +218,20 @@ export class Hub {
     if (tail.isIdle(60_000)) this.#tails.delete(tail.conversation.id)
   }
 
-  #feedsOf(conversation: { workspaceId: string; id: string; inboxId: string | null }): Set<Listener> {
-    const feeds = new Set(this.#feedByConversation.get(conversation.id))
-    for (const listener of this.#feedByWorkspace.get(conversation.workspaceId)) feeds.add(listener)
-    if (conversation.inboxId) {
-      for (const listener of this.#feedByInbox.get(conversation.inboxId)) feeds.add(listener)
+  #hasFeeds(conversation: Place): boolean {
+    return !this.#feedsOf(conversation).next().done
+  }
+
+  /** Every feed once. Asked for at every message, so without making a set. */
+  *#feedsOf({ workspaceId, id, inboxId }: Place): Generator<Listener> {
+    const ofConversation = this.#feedByConversation.get(id)
+    const ofWorkspace = this.#feedByWorkspace.get(workspaceId)
+    yield* ofConversation
+    for (const listener of ofWorkspace) if (!ofConversation.has(listener)) yield listener
+    if (!inboxId) return
+    for (const listener of this.#feedByInbox.get(inboxId)) {
+      if (!ofConversation.has(listener) && !ofWorkspace.has(listener)) yield listener
     }
-    return feeds
   }
 
   #openFeed(listener: Listener, participating: readonly string[]): void {

@@ -8,6 +8,9 @@ import type { Listener, LogReader } from './listener.ts'
 /** One listener's interest in one conversation. `live` ones hear entries as they come; others are reading the log. */
 type Follower = { position: number; sees: Visibility; state: 'reading' | 'live' }
 
+/** Who hears the conversation without following it, and what else follows from an entry that was told. */
+type Surroundings = { audience(): Iterable<Listener>; hasAudience(): boolean; told(event: LogEvent): void }
+
 const pageSize = 200
 
 /**
@@ -22,7 +25,7 @@ export class Tail {
   readonly conversation: { workspaceId: string; id: string }
   inboxId: string | null = null
   readonly #read: LogReader
-  readonly #surroundings: { audience(): Set<Listener>; told(event: LogEvent): void }
+  readonly #surroundings: Surroundings
   readonly #followers = new Map<Listener, Follower>()
   readonly #marks = new Map<string, string>()
   /** The last number told; unknown until the first announcement. */
@@ -34,7 +37,7 @@ export class Tail {
   constructor(
     conversation: { workspaceId: string; id: string },
     read: LogReader,
-    surroundings: { audience(): Set<Listener>; told(event: LogEvent): void },
+    surroundings: Surroundings,
   ) {
     this.conversation = conversation
     this.#read = read
@@ -137,7 +140,7 @@ export class Tail {
 
   async #readMissing(): Promise<void> {
     while (this.#seq !== undefined && this.#target > this.#seq) {
-      const isWanted = () => this.#followers.size > 0 || this.#surroundings.audience().size > 0
+      const isWanted = () => this.#followers.size > 0 || this.#surroundings.hasAudience()
       const page = await this.#readPatiently(this.#seq, isWanted)
       if (!page) return
       const { entries, lastSeq } = page

@@ -31,14 +31,14 @@ export function webSocketDoor(parley: Parley): UpgradeDoor {
 }
 
 function open(parley: Parley, websocket: WebSocket, socket: Duplex, request: IncomingMessage): void {
+  const outbox = new Outbox(socket)
   const wire: Wire = {
     send: (data) => {
-      if (websocket.readyState !== websocket.OPEN) return
-      gather(socket)
-      socket.write(framed(data))
+      if (websocket.readyState === websocket.OPEN) outbox.add(data)
     },
-    queued: () => websocket.bufferedAmount,
+    queued: () => outbox.waiting + websocket.bufferedAmount,
     close: (reason) => {
+      outbox.flush()
       websocket.close(closeCodes[reason].code, reason)
       // A peer that does not answer the close would stay half open for half a minute.
       setTimeout(() => websocket.terminate(), 2_000).unref()
@@ -54,40 +54,73 @@ function open(parley: Parley, websocket: WebSocket, socket: Duplex, request: Inc
   websocket.on('close', () => connection.closed())
 }
 
-let lastShared: { payload: Buffer; frame: Buffer } | undefined
+let unflushed: Outbox[] = []
 
 /**
- * A text frame, ready to be written. An event goes to its listeners one after the other as the same buffer, and is
- * framed once for all of them; `ws` would make a header for each and write it as a chunk of its own (a broadcast to
- * 1,000 took a third more). We neither compress nor send in fragments, so nothing of `ws` can come between.
+ * What one socket is told in one turn of the loop leaves in one write: the reply to a send and the entry it made, above
+ * all. We neither compress nor send in fragments, so frames can be made here, where `ws` would write the header of each
+ * as a chunk of its own (a broadcast to 1,000 took a third more).
  */
-function framed(data: Buffer | string): Buffer {
-  if (typeof data === 'string') return frameOf(Buffer.from(data))
-  if (lastShared?.payload !== data) lastShared = { payload: data, frame: frameOf(data) }
+class Outbox {
+  readonly #socket: Duplex
+  #payloads: Buffer[] = []
+  /** Bytes that were not given to the socket yet. */
+  waiting = 0
+
+  constructor(socket: Duplex) {
+    this.#socket = socket
+  }
+
+  add(data: Buffer | string): void {
+    const payload = typeof data === 'string' ? Buffer.from(data) : data
+    this.waiting += payload.length
+    if (this.#payloads.push(payload) > 1) return
+    if (unflushed.push(this) === 1) process.nextTick(flushAll)
+  }
+
+  flush(): void {
+    const [first, ...others] = this.#payloads
+    if (!first) return
+    this.#payloads = []
+    this.waiting = 0
+    this.#socket.write(others.length > 0 ? framesOf([first, ...others]) : sharedFrameOf(first))
+  }
+}
+
+function flushAll(): void {
+  const outboxes = unflushed
+  unflushed = []
+  for (const outbox of outboxes) outbox.flush()
+}
+
+let lastShared: { payload: Buffer; frame: Buffer } | undefined
+
+/** An event goes to its listeners one after the other as the same buffer, and is framed once for all of them. */
+function sharedFrameOf(payload: Buffer): Buffer {
+  if (lastShared?.payload !== payload) lastShared = { payload, frame: framesOf([payload]) }
   return lastShared.frame
 }
 
-/** RFC 6455 §5.2, as a server sends it: final, text, not masked. */
-function frameOf(payload: Buffer): Buffer {
-  const { length } = payload
-  const head = length < 126 ? 2 : length < 65_536 ? 4 : 10
-  const frame = Buffer.allocUnsafe(head + length)
-  frame[0] = 0x81
-  if (head === 2) frame[1] = length
-  else if (head === 4) {
-    frame[1] = 126
-    frame.writeUInt16BE(length, 2)
-  } else {
-    frame[1] = 127
-    frame.writeBigUInt64BE(BigInt(length), 2)
+/** Text frames in a row, as a server sends them: final, not masked (RFC 6455 §5.2). */
+function framesOf(payloads: readonly Buffer[]): Buffer {
+  const frames = Buffer.allocUnsafe(payloads.reduce((sum, { length }) => sum + headOf(length) + length, 0))
+  let at = 0
+  for (const payload of payloads) {
+    const { length } = payload
+    const head = headOf(length)
+    frames[at] = 0x81
+    if (head === 2) frames[at + 1] = length
+    else if (head === 4) {
+      frames[at + 1] = 126
+      frames.writeUInt16BE(length, at + 2)
+    } else {
+      frames[at + 1] = 127
+      frames.writeBigUInt64BE(BigInt(length), at + 2)
+    }
+    payload.copy(frames, at + head)
+    at += head + length
   }
-  payload.copy(frame, head)
-  return frame
+  return frames
 }
 
-/** Frames of one turn of the loop leave in one write: the reply to a send and the entry it made, above all. */
-function gather(socket: Duplex): void {
-  if (socket.writableCorked > 0) return
-  socket.cork()
-  process.nextTick(() => socket.uncork())
-}
+const headOf = (length: number) => (length < 126 ? 2 : length < 65_536 ? 4 : 10)
