@@ -82,15 +82,21 @@ export async function seedHistory(
   await pool.query(`insert into participant (workspace_id, conversation_id, person_id, role)
     select '${workspaceId}', ${idIn('conversation', 'n')}, '${idOf('person', contact)}', 'contact'
     from generate_series(1, ${conversations}) n`)
-  // In order of position, so that the messages of a conversation lie scattered, as they would have arrived.
-  await pool.query(`insert into message (workspace_id, conversation_id, seq, id, sender_id, sender_role, kind, body,
+  // In order of position, so that the messages of a conversation lie scattered, as they would have arrived; and in
+  // parts, because a statement that takes half a minute is ended.
+  const last = Math.max(inFirst, inEach)
+  const part = 100_000
+  for (let from = 1; from <= last; from += part) {
+    const to = Math.min(last, from + part - 1)
+    await pool.query(`insert into message (workspace_id, conversation_id, seq, id, sender_id, sender_role, kind, body,
       visibility, send_key, content_hash, ordinal, note_ordinal)
     select '${workspaceId}', ${idIn('conversation', 'c')}, s, ${idIn('message', `(s::bigint << 16) + c`)},
       '${idOf('person', contact)}', 'contact', 'text', repeat('Is it still raining there? ', 4), 'everyone',
       gen_random_uuid(), gen_random_uuid(), s, 0
-    from generate_series(1, ${Math.max(inFirst, inEach)}) s,
+    from generate_series(${from}, ${to}) s,
       lateral generate_series(1, case when s <= ${inEach} then ${conversations} else 1 end) c
     where s <= case c when 1 then ${inFirst} else ${inEach} end`)
+  }
 }
 
 /** An access token of a person, signed with the secret that the store was seeded with. */

@@ -131,7 +131,8 @@ declare
   last integer;
   new_read integer;
   new_delivered integer;
-  marked integer;
+  given integer[];
+  marked integer := 0;
   first_unread integer;
 begin
   select last_seq into strict last from conversation c where c.workspace_id = workspace and c.id = conversation;
@@ -141,27 +142,33 @@ begin
     where r.workspace_id = workspace and r.conversation_id = conversation and r.person_id = person for no key update;
   new_read := greatest(mark.read_seq, least(read, last));
 
-  insert into receipt_range (workspace_id, conversation_id, person_id, kind, from_seq, to_seq)
-    select workspace, conversation, person, 'read', m - 1, m from unnest(messages) as m
-    where m > new_read and m <= last and not exists (
-      select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
-        and x.person_id = person and x.kind = 'read' and x.to_seq = m)
-    on conflict do nothing;
-  get diagnostics marked = row_count;
-
-  if exists (select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
-      and x.person_id = person and x.kind = 'read' and x.to_seq > new_read) then
+  given := array(select distinct m from unnest(messages) as m where m > new_read and m <= last);
+  if cardinality(given) > 0 or exists (
+    select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
+      and x.person_id = person and x.kind = 'read' and x.to_seq > new_read
+  ) then
     select min(m.seq) into first_unread from message m
       where m.workspace_id = workspace and m.conversation_id = conversation and m.seq > new_read
         and m.sender_id is distinct from person and m.kind <> 'system' and m.retracted_at is null
         and (sees_notes or m.visibility = 'everyone')
+        and not exists (select 1 from unnest(given) as g where g = m.seq)
         and not exists (select 1 from receipt_range x where x.workspace_id = workspace
           and x.conversation_id = conversation and x.person_id = person and x.kind = 'read'
           and x.to_seq = m.seq);
-    new_read := coalesce(
+    new_read := greatest(
+      new_read,
+      (select max(g) from unnest(given) as g where first_unread is null or g < first_unread),
       (select max(x.to_seq) from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
         and x.person_id = person and x.kind = 'read' and x.to_seq > new_read
-        and (first_unread is null or x.to_seq < first_unread)), new_read);
+        and (first_unread is null or x.to_seq < first_unread)));
+    -- What the mark has reached is told by its own move; only what lies beyond it stands alone.
+    insert into receipt_range (workspace_id, conversation_id, person_id, kind, from_seq, to_seq)
+      select workspace, conversation, person, 'read', g - 1, g from unnest(given) as g
+      where g > new_read and not exists (
+        select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
+          and x.person_id = person and x.kind = 'read' and x.to_seq = g)
+      on conflict do nothing;
+    get diagnostics marked = row_count;
   end if;
 
   new_delivered := greatest(mark.delivered_seq, least(delivered, last), new_read);

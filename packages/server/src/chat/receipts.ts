@@ -5,6 +5,7 @@ import { type Standing, standingOf } from './access.ts'
 import type { Actor } from './actor.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { notFound } from './failure.ts'
+import type { MessageRow } from './message-view.ts'
 import { without } from './ranges.ts'
 import { getConversation, receiptOf } from './summaries.ts'
 
@@ -51,13 +52,14 @@ export async function markRead(chat: Chat, actor: Actor, messageIds: readonly st
   const wanted = [...new Set(messageIds)]
   if (wanted.length === 0) return
   await change(chat, async (change) => {
-    const found = await change.db
-      .selectFrom('message')
-      .select(['conversation_id', 'seq', 'sender_id', 'visibility'])
-      .where('workspace_id', '=', actor.workspaceId)
-      .where(sql<boolean>`id = any (${wanted}::uuid[])`)
-      .orderBy('conversation_id')
-      .execute()
+    // One by one: of thousands of ids the planner thinks that reading the whole table is cheaper.
+    const { rows: found } = await sql<
+      Pick<MessageRow, 'conversation_id' | 'seq' | 'sender_id' | 'visibility'>
+    >`
+      select m.* from unnest(${wanted}::uuid[]) as k (id) cross join lateral (
+        select m.conversation_id, m.seq, m.sender_id, m.visibility from message m
+        where m.workspace_id = ${actor.workspaceId} and m.id = k.id limit 1) m
+      order by m.conversation_id`.execute(change.db)
     if (found.length !== wanted.length) throw notFound()
     for (const [conversationId, rows] of Map.groupBy(found, (row) => row.conversation_id)) {
       const standing = await standingOf(change.db, actor, conversationId)
