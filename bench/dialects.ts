@@ -260,17 +260,23 @@ const speaking: Record<string, { baseline: Opening; ours: Opening }> = {
 async function* runSends({ scale, store, wanted }: Bench): AsyncGenerator<Line> {
   await using place = await Place.make(store)
   await place.open(async (pool) => {
-    await seedPeople(pool, { people: pairs * 2 + 1 })
-    await seedPairs(pool, { first: 1, count: pairs, firstPerson: 2 })
-    await seedNames(pool, { people: pairs * 2 + 1, conversations: pairs })
+    await seedPeople(pool, { people: pairs * 4 + 1 })
+    await seedPairs(pool, { first: 1, count: pairs * 2, firstPerson: 2 })
+    await seedNames(pool, { people: pairs * 4 + 1, conversations: pairs * 2 })
+    // The second half is as TutorGo opens conversations: each send has to be granted.
+    await pool.query(
+      `update conversation set grant_required = true where id > ${idIn('conversation', `${pairs}`)}`,
+    )
     await pool.query('vacuum analyze')
   })
   // TutorGo has a limit of its own for what one person sends.
   await using server = await Child.server(place, { PARLEY_MOUNTS: 'tutorgo?messageLimit=1000000' })
   for (const measure of wanted) {
-    const ways = speaking[measure.replace('dialect_sends_', '')]
+    const name = measure.replace('dialect_sends_', '')
+    const ways = speaking[name]
     if (!ways) continue
-    const numbers = Array.from({ length: pairs }, (_, i) => i + 1)
+    const first = name === 'tutorgo' ? pairs + 1 : 1
+    const numbers = Array.from({ length: pairs }, (_, i) => first + i)
     const native = await each(numbers, (pair) => ways.baseline(server, pair))
     const ours = await each(numbers, (pair) => ways.ours(server, pair))
     await load(native, scale.warmUpMs)

@@ -116,11 +116,15 @@ CREATE FUNCTION public.is_granted(workspace uuid, conversation uuid, person uuid
     AS $$
 begin
   return exists (
-    select 1 from participant o join access_grant a on a.workspace_id = o.workspace_id
-      and a.person_a = least(person, o.person_id) and a.person_b = greatest(person, o.person_id)
+    select 1 from participant o cross join lateral (
+      select 1 from access_grant a
+      where a.workspace_id = workspace
+        and a.person_a = least(person, o.person_id) and a.person_b = greatest(person, o.person_id)
+        and a.ended_at is null and scope = any (a.scopes)
+        and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
+      limit 1) a
     where o.workspace_id = workspace and o.conversation_id = conversation and o.person_id <> person
-      and o.left_at is null and a.ended_at is null and scope = any (a.scopes)
-      and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now());
+      and o.left_at is null);
 end $$;
 
 CREATE FUNCTION public.move_receipt(workspace uuid, conversation uuid, person uuid, delivered integer, read integer, messages integer[], sees_notes boolean) RETURNS boolean
@@ -186,6 +190,35 @@ begin
     where t > f
     on conflict do nothing;
   return true;
+end $$;
+
+CREATE FUNCTION public.names_of(workspace uuid, in_scheme text, of_kind text, ids uuid[], names text[]) RETURNS TABLE(thing uuid, label text)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+  return query
+  with wanted as (
+    select * from unnest(ids, names) with ordinality as w (id, name, place)
+  ), known as (
+    select w.id, a.name from wanted w
+    join alias a on a.workspace_id = workspace and a.scheme = in_scheme and a.kind = of_kind and a.id = w.id
+  ), missing as (
+    select w.id, w.name, row_number() over (order by w.place) as place from wanted w
+    where not exists (select 1 from known k where k.id = w.id)
+  ), taken as (
+    insert into alias_counter as k (workspace_id, scheme, kind, last)
+    select workspace, in_scheme, of_kind, count(*) from missing having count(*) > 0
+    on conflict (workspace_id, scheme, kind) do update set last = k.last + excluded.last returning last
+  ), made as (
+    insert into alias (workspace_id, scheme, kind, id, name)
+    select workspace, in_scheme, of_kind, m.id, case when m.name <> '' then m.name
+      else ((select t.last from taken t) - (select count(*) from missing) + m.place)::text end
+    from missing m
+    on conflict (workspace_id, scheme, kind, id) do nothing returning id, name
+  )
+  select k.id, k.name from known k union all select m.id, m.name from made m;
 end $$;
 
 CREATE FUNCTION public.refusal_of_files(workspace uuid, conversation uuid, person uuid, files jsonb, needs_grant boolean) RETURNS text

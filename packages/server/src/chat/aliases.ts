@@ -158,30 +158,12 @@ async function lookUpOrMake(
   ids: readonly string[],
 ): Promise<[id: string, name: string][]> {
   if (ids.length === 0) return []
-  const names = scheme === 'decimal' ? ids.map(() => '') : ids.map(randomHex)
-  const name =
-    scheme === 'decimal'
-      ? sql`((select last from taken) - (select count(*) from missing) + missing.place)::text`
-      : sql`missing.name`
-  const { rows } = await sql<{ id: string; name: string }>`
-    with wanted as (
-      select * from unnest(${ids}::uuid[], ${names}::text[]) with ordinality as w (id, name, place)
-    ), known as (
-      select a.id, a.name from alias a
-      where a.workspace_id = ${workspaceId} and a.scheme = ${scheme} and a.kind = ${kind} and a.id = any (${ids}::uuid[])
-    ), missing as (
-      select id, name, row_number() over (order by place) as place from wanted where id not in (select id from known)
-    ), taken as (
-      insert into alias_counter as k (workspace_id, scheme, kind, last)
-      select ${workspaceId}, ${scheme}, ${kind}, count(*) from missing having count(*) > 0
-      on conflict (workspace_id, scheme, kind) do update set last = k.last + excluded.last returning last
-    ), made as (
-      insert into alias (workspace_id, scheme, kind, id, name)
-      select ${workspaceId}, ${scheme}, ${kind}, missing.id, ${name} from missing
-      on conflict (workspace_id, scheme, kind, id) do nothing returning id, name
-    )
-    select id, name from known union all select id, name from made`.execute(db)
-  return rows.map((row) => [row.id, row.name])
+  const names = ids.map(scheme === 'decimal' ? () => '' : randomHex)
+  const { rows } = await sql<{ thing: string; label: string }>`
+    select thing, label from names_of(${workspaceId}, ${scheme}, ${kind}, ${ids}::uuid[], ${names}::text[])`.execute(
+    db,
+  )
+  return rows.map((row) => [row.thing, row.label])
 }
 
 const randomHex = () => randomBytes(12).toString('hex')
