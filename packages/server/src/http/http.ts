@@ -10,10 +10,10 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
-import { Failure, invalid } from '../chat/failure.ts'
+import { Failure, faultOf, invalid } from '../chat/failure.ts'
 import { requireOrigin } from '../chat/origins.ts'
 import { authenticate } from '../chat/sessions.ts'
-import { errorBody, faultOf } from '../errors.ts'
+import { errorBody } from '../errors.ts'
 import type { Parley } from '../parley.ts'
 import { callerOf } from '../realtime/caller.ts'
 import { streamRoutes } from '../realtime/streams.ts'

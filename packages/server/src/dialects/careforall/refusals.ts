@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@parley/protocol'
-import { Failure } from '../../chat/failure.ts'
+import { type Failure, knownFailure } from '../../chat/failure.ts'
 
 /** An answer that says no: on REST with a status, on a socket as an `error` frame. */
 export class Refusal extends Error {
@@ -72,7 +72,8 @@ const byCode: Partial<Record<ErrorCode, () => Refusal>> = {
 /** Any error as a refusal; undefined for a fault of ours, of which nothing is said. */
 export function refusalOf(fault: unknown): Refusal | undefined {
   if (fault instanceof Refusal) return fault
-  if (fault instanceof Failure) return ofFailure(fault)
+  const failure = knownFailure(fault)
+  if (failure) return ofFailure(failure)
   const { code, statusCode } = fault as { code?: string; statusCode?: number }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE' || statusCode === 413) return refusals.tooLarge()
   if (statusCode && statusCode >= 400 && statusCode < 500) return refusals.unreadable()

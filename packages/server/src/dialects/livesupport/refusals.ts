@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@parley/protocol'
-import { Failure } from '../../chat/failure.ts'
+import { knownFailure } from '../../chat/failure.ts'
 import type { WireRole } from './translate.ts'
 
 /** An answer that says no, in this dialect's words. */
@@ -77,7 +77,8 @@ const byCode: Partial<Record<ErrorCode, () => Refusal>> = {
 /** Whatever a route may throw, as an answer; a fault of ours says nothing but that. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error
-  if (error instanceof Failure) return byCode[error.code]?.() ?? new Refusal(error.status, error.message)
+  const failure = knownFailure(error)
+  if (failure) return byCode[failure.code]?.() ?? new Refusal(failure.status, failure.message)
   const { statusCode: status } = error as { statusCode?: unknown }
   if (status === 413) return new Refusal(413, 'request entity too large')
   return typeof status === 'number' && status >= 400 && status < 500

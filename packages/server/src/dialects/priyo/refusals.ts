@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@parley/protocol'
-import { Failure } from '../../chat/failure.ts'
+import { type Failure, knownFailure } from '../../chat/failure.ts'
 import { idOf } from './ids.ts'
 
 /** An answer that says no, in this dialect's words. */
@@ -59,7 +59,8 @@ const fields: Record<string, string> = { body: 'content', attachmentIds: 'fileUr
 /** Anything that a route may throw, as an answer; null for what nobody expected. `missing`: what was not found there. */
 export function refusalOf(error: unknown, missing = noConversation): Refusal | null {
   if (error instanceof Refusal) return error
-  if (error instanceof Failure) return refusalOfFailure(error, missing)
+  const failure = knownFailure(error)
+  if (failure) return refusalOfFailure(failure, missing)
   const { statusCode: status } = error as { statusCode?: unknown }
   if (status === 413) return new Refusal(413, 'Request body too large')
   return typeof status === 'number' && status >= 400 && status < 500

@@ -1,5 +1,5 @@
 import { type ErrorCode, errors } from '@parley/protocol'
-import { Failure } from '../../chat/failure.ts'
+import { type Failure, knownFailure } from '../../chat/failure.ts'
 
 /** An answer that says no, as this dialect's clients know it. */
 export class Refusal extends Error {
@@ -92,7 +92,8 @@ const byCode: Partial<Record<ErrorCode, () => Refusal>> = {
 /** Any error as an answer of this dialect; a fault of ours says nothing of our insides. */
 export function refusalOf(fault: unknown): Refusal {
   if (fault instanceof Refusal) return fault
-  if (fault instanceof Failure) return ofFailure(fault)
+  const failure = knownFailure(fault)
+  if (failure) return ofFailure(failure)
   const { code, statusCode } = fault as { code?: string; statusCode?: number }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE' || statusCode === 413) return refusals.tooLarge()
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' || statusCode === 415) return refusals.notJson()

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@parley/protocol'
-import { Failure } from '../../chat/failure.ts'
+import { knownFailure } from '../../chat/failure.ts'
 
 /** An answer that says no, in this dialect's words; `status` is for REST, sockets hear the text alone. */
 export class Refusal extends Error {
@@ -72,11 +72,12 @@ export function refusalOf(
   instead: Partial<Record<ErrorCode, Refusal>> = {},
 ): { refusal: Refusal; isExpected: boolean } {
   if (error instanceof Refusal) return { refusal: error, isExpected: true }
-  if (error instanceof Failure) {
-    const [status, text] = failures[error.code] ?? []
-    const known = instead[error.code] ?? (status && text && new Refusal(status, text))
+  const failure = knownFailure(error)
+  if (failure) {
+    const [status, text] = failures[failure.code] ?? []
+    const known = instead[failure.code] ?? (status && text && new Refusal(status, text))
     if (known) return { refusal: known, isExpected: true }
-    return { refusal: new Refusal(error.status >= 500 ? error.status : 400, fault, 1), isExpected: true }
+    return { refusal: new Refusal(failure.status >= 500 ? failure.status : 400, fault, 1), isExpected: true }
   }
   const { statusCode: status } = error as { statusCode?: unknown }
   if (status === 413) return { refusal: new Refusal(413, 'Request is too large'), isExpected: true }
