@@ -263,12 +263,14 @@ async function participantsOf(
   const { rows } = await sql<{ conversationId: string } & ConversationSummary['participants'][number]>`
     select q.conversation_id as "conversationId", q.person_id as "userId", s.name, s.avatar_url as "avatarUrl", q.role,
       q.joined_at as "joinedAt", q.left_at as "leftAt"
-    from unnest(${conversations.map((row) => row.id)}::uuid[]) k (id)
-    cross join lateral (
-      select * from participant q where q.workspace_id = ${first.workspace_id} and q.conversation_id = k.id
-        and q.left_at is null order by q.joined_at, q.person_id limit ${participantsShown}) q
+    from (
+      select q.*, row_number() over (partition by q.conversation_id order by q.joined_at, q.person_id) as place
+      from participant q where q.workspace_id = ${first.workspace_id}
+        and q.conversation_id = any (${conversations.map((row) => row.id)}::uuid[]) and q.left_at is null
+    ) q
     join person s on s.workspace_id = q.workspace_id and s.id = q.person_id
-    order by q.joined_at, q.person_id`.execute(db)
+    where q.place <= ${participantsShown}
+    order by q.place`.execute(db)
   return new Map(
     [...Map.groupBy(rows, (row) => row.conversationId)].map(([id, ofOne]) => [
       id,
