@@ -21,7 +21,7 @@ const quick: Scale = {
   rounds: 1,
   warmUpMs: 100,
   roundMs: 250,
-  conversations: [50, 200],
+  conversations: [50],
   listeners: 200,
   idleConnections: 500,
   messages: { few: 1_000, many: 20_000 },
