@@ -40,11 +40,12 @@ export async function openCluster(folder: string): Promise<Cluster> {
 
 /**
  * PGlite's own, without `-F` (which turns fsync off). Its file system forgets `fsync`, but passes `O_SYNC` on, so the log
- * is opened with it. Only start parameters can say so: set later, it does nothing.
+ * is opened with it. Only start parameters can say so: set later, it does nothing. Its page cache is a quarter of what
+ * PostgreSQL takes: an idle server held 430 MB, now 310, and the system keeps the files in memory anyway.
  */
 const START_PARAMETERS = [
   ...PGlite.defaultStartParams.filter((parameter) => parameter !== '-F'),
-  ...['-c', 'wal_sync_method=open_datasync'],
+  ...['-c', 'wal_sync_method=open_datasync', '-c', 'shared_buffers=32MB'],
 ]
 
 async function durabilityInEffect(query: Cluster['query']): Promise<Cluster['durability']> {
