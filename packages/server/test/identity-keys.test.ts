@@ -222,6 +222,11 @@ test('keys are refused that are placeholders, weak, of another kind, or would gr
   expect(codeOf(await admin.try('identityKey.create', tooMuch))).toBe('forbidden')
 })
 
+test('a public key whose line ends have become two characters in an environment variable is that key', async () => {
+  const publicKey = pem(rsa.publicKey).replaceAll('\n', '\\n')
+  expect((await admin.try('identityKey.create', { kind: 'rs256', publicKey })).status).toBe(201)
+})
+
 test('doors that speak another service’s language get an actor; one workspace’s key says nothing in another', async () => {
   const secret = newSecret()
   await admin.call('identityKey.create', { kind: 'hs256', secret, staffRoles: { staff: 'agent' } })

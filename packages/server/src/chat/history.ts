@@ -9,11 +9,15 @@ import { readLog } from './log.ts'
 import { type MessageRow, viewMessage, viewMessages } from './message-view.ts'
 import type { Ranges } from './ranges.ts'
 
-/** A page of messages by position, ascending: the newest, those before a seq, or those after one. */
+/**
+ * A page of messages by position, ascending: the newest, those before a seq, or those after one. For doors that do not
+ * know notes, `without` them: pages are full then, and end only where the messages do.
+ */
 export async function listMessages(
   chat: Chat,
   actor: Actor,
   { conversationId, before, after, limit = 50 }: InputOf<'message.list'>,
+  { without }: { without?: 'notes' } = {},
 ): Promise<ResultOf<'message.list'>> {
   if (before !== undefined && after !== undefined)
     throw invalid('after', 'Give `before` or `after`, not both')
@@ -23,7 +27,7 @@ export async function listMessages(
     .selectAll()
     .where('workspace_id', '=', actor.workspaceId)
     .where('conversation_id', '=', conversationId)
-    .$if(sees === 'everyone', (query) => query.where('visibility', '=', 'everyone'))
+    .$if(sees === 'everyone' || without === 'notes', (query) => query.where('visibility', '=', 'everyone'))
     .$if(before !== undefined, (query) => query.where('seq', '<', before ?? 0))
     .$if(after !== undefined, (query) => query.where('seq', '>', after ?? 0))
     .orderBy('seq', after === undefined ? 'desc' : 'asc')

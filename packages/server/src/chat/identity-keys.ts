@@ -92,9 +92,10 @@ function requirePublicKey(kind: 'rs256' | 'eddsa', pem: string): string {
   return key.export({ type: 'spki', format: 'pem' }).toString()
 }
 
+/** Keys that have been through an environment variable often carry their line ends as the two characters \n. */
 function parsePem(pem: string) {
   try {
-    return createPublicKey(pem)
+    return createPublicKey(pem.replaceAll('\\n', '\n'))
   } catch {
     return null
   }

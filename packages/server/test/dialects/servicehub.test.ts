@@ -93,7 +93,7 @@ test('the walkthrough of a newcomer, with curl and a WebSocket client', async ()
 })
 
 test('what happens at the desk is told here: answers, reading, but no notes', async () => {
-  const { chat, customer, ear } = await scene('desk')
+  const { chat, customer, agent, ear } = await scene('desk')
   const conversationId = (await idOfAlias(db(), demo.workspaceId, 'decimal', 'conversation', chat)) ?? ''
   const olga = await demo.person('owner', 'Olga')
   await olga.call('message.note', { conversationId, clientMessageId: 'n', body: 'between us' })
@@ -106,6 +106,10 @@ test('what happens at the desk is told here: answers, reading, but no notes', as
   expect(read.message).toMatchObject({ id: mine.id, readByAgents: true })
   const history = await call('GET', `/conversations/${chat}/messages`, { token: customer.token })
   expect(history.body.map((message: { body: string }) => message.body)).toEqual(['from the desk', 'thanks'])
+  // A page is a page of messages: notes, which only the team would see, take no place in it.
+  await olga.call('message.note', { conversationId, clientMessageId: 'n2', body: 'between us, again' })
+  const page = await call('GET', `/conversations/${chat}/messages?limit=1`, { token: agent.token })
+  expect(page.body.map((message: { body: string }) => message.body)).toEqual(['thanks'])
   expect(JSON.stringify([...ear.heard, history.body])).not.toContain('between us')
   await olga.call('conversation.close', { conversationId })
   expect((await send(chat, customer, 'one more')).status).toBe(201)
@@ -479,6 +483,21 @@ describe('in a workspace of its own', () => {
     const { body: other } = await post('/register', account())
     const stranger = { senderId: other.id, body: 'as somebody else' }
     expect((await at('POST', `/conversations/${chat}/messages`, { body: stranger })).status).toBe(403)
+    const nobody = { senderId: '999999', body: 'as nobody' }
+    expect((await at('POST', `/conversations/${chat}/messages`, { body: nobody })).body).toEqual({
+      error: 'Sender not found',
+    })
+    // An agent of theirs behind the same address changes nothing: each side is marked by its own people.
+    const agent = account({ businessId: business.id })
+    await at('POST', '/register-agent', { body: agent, headers: granted })
+    const agentEar = await Ear.open(`${legacy}/ws?token=${(await post('/login', agent)).body.token}`)
+    await agentEar.hears('WELCOME')
+    expect((await at('PATCH', `/conversations/${chat}/markAllAsRead/CUSTOMER`)).status).toBe(200)
+    expect((await at('PATCH', `/conversations/${chat}/markAllAsRead/AGENT`)).body).toEqual({
+      success: true,
+      count: 1,
+    })
+    agentEar.close()
     expect((await at('GET', '/getClientChats')).status).toBe(401)
     expect((await own.rest('GET', `/servicehub/conversations/${chat}/messages`)).status).toBe(401)
     ear.close()

@@ -73,7 +73,7 @@ function conversationRoutes(app: FastifyInstance, door: Door): void {
   route('GET', '/', 'Failed to list conversations', ({ actor, query }) =>
     listed(door, actor, {
       ...fromPaging(query, 20),
-      ...(query.status !== undefined && query.status !== '' && { status: requireStatus(query.status) }),
+      ...(query.status !== undefined && { status: requireStatus(query.status) }),
     }),
   )
   route(

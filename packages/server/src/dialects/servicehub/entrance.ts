@@ -3,6 +3,7 @@ import { isConversation, standingOf } from '../../chat/access.ts'
 import type { Actor } from '../../chat/actor.ts'
 import { Failure } from '../../chat/failure.ts'
 import type { Caller } from '../../chat/sessions.ts'
+import { type Side, sideOf } from '../../chat/sides.ts'
 import type { Door } from '../door.ts'
 import { names } from './names.ts'
 import { refusals } from './refusals.ts'
@@ -56,15 +57,16 @@ export class Entrance {
 
   /**
    * Who asks about a conversation. Without a token it is whoever of its people is connected from the same address;
-   * when the request says who, only that one.
+   * when the request says who, only that one, and when it says for which side, one of these if there is any.
    */
   async visitor(
     request: FastifyRequest,
-    { conversationId, named }: { conversationId?: string; named?: string },
+    { conversationId, named, side }: { conversationId?: string; named?: string; side?: Side | undefined },
   ): Promise<Holder> {
     const holder = this.#holders.get(request)
     if (holder) return holder
-    const candidates = this.possible(request)
+    const isOther = ({ actor }: Holder) => Number(side !== undefined && sideOf(actor.role) !== side)
+    const candidates = this.possible(request).toSorted((a, b) => isOther(a) - isOther(b))
     for (const candidate of candidates) {
       if (named !== undefined && candidate.id !== named) continue
       if (conversationId === undefined || (await this.#sees(candidate, conversationId))) return candidate

@@ -36,8 +36,12 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
     const { actor } = await entrance.visitor(request, { conversationId })
     await standIn(door, actor, conversationId)
     const page = await pageOf(door, actor, conversationId, request.query)
-    const { messages } = await listMessages(chat, actor, { conversationId, ...page })
-    const shown = messages.filter((message) => message.visibility === 'everyone')
+    const { messages: shown } = await listMessages(
+      chat,
+      actor,
+      { conversationId, ...page },
+      { without: 'notes' },
+    )
     const told = await tellMessages(door, shown, await readStateOf(door, conversationId))
     const senders = await people.of(shown.flatMap(({ senderId }) => senderId ?? []))
     return told.map((one, i) => {
@@ -51,7 +55,12 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
     const body = bodyOf(request.body)
     const conversationId = await conversationOf(door, request.params.id)
     const senderId = textOf(body, 'senderId')
-    const { actor, id } = await entrance.visitor(request, { conversationId, named: senderId })
+    const { actor, id } = await entrance
+      .visitor(request, { conversationId, named: senderId })
+      .catch(async (error: unknown) => {
+        await requireSender(conversationId, senderId)
+        throw error
+      })
     if (senderId !== id) await refuseSender(actor, conversationId, senderId)
     const sending = read(() => ({ ...newMessageOf(body), key: textOf(body, 'clientMessageId', 64) }))
     if ('refusal' in sending) {
@@ -79,7 +88,7 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
       const conversationId = await names.idOf(door, 'conversation', request.params.id)
       const messageId = await names.idOf(door, 'message', request.params.mid)
       if (!conversationId) throw refusals.cannotMark(word)
-      const { actor } = await entrance.visitor(request, { conversationId })
+      const { actor } = await entrance.visitor(request, { conversationId, side })
       await standIn(door, actor, conversationId).catch((error: unknown) => {
         throw error instanceof Refusal && error.status === 404 ? refusals.cannotMark(word) : error
       })
@@ -99,9 +108,10 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
     asked,
     async (request) => {
       const conversationId = await conversationOf(door, request.params.id)
-      const { actor } = await entrance.visitor(request, { conversationId })
-      await standIn(door, actor, conversationId)
       const side = sideNamed(request.params.role)
+      const { actor } = await entrance.visitor(request, { conversationId, side })
+      await standIn(door, actor, conversationId)
+      if (!side) throw refusals.invalidRole()
       if (sideOf(actor.role) !== side) throw refusals.otherSide()
       const read = (await readStateOf(door, conversationId))[side]
       const count = await countUnreadBySide(chat.db, mount.workspaceId, conversationId, side, read)
@@ -158,14 +168,17 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
 
   /** Why somebody may not send as this sender: there is none, the conversation is not theirs, or it is another. */
   async function refuseSender(actor: Actor, conversationId: string, senderId: string | undefined) {
-    const userId = senderId && (await names.idOf(door, 'person', senderId))
-    const [sender] = userId ? await peopleByIds(chat.db, mount.workspaceId, [userId]) : []
-    if (!sender) {
-      const isThere = await isConversation(chat.db, mount.workspaceId, conversationId)
-      throw isThere ? refusals.noSuchSender() : refusals.noSuchConversation()
-    }
+    await requireSender(conversationId, senderId)
     await standIn(door, actor, conversationId)
     throw refusals.notYourself('senderId')
+  }
+
+  async function requireSender(conversationId: string, senderId: string | undefined) {
+    const userId = senderId && (await names.idOf(door, 'person', senderId))
+    const [sender] = userId ? await peopleByIds(chat.db, mount.workspaceId, [userId]) : []
+    if (sender) return
+    const isThere = await isConversation(chat.db, mount.workspaceId, conversationId)
+    throw isThere ? refusals.noSuchSender() : refusals.noSuchConversation()
   }
 }
 
@@ -202,10 +215,9 @@ function newMessageOf(body: Readonly<Record<string, unknown>>): NewMessage {
 const isScript = (url: string) =>
   /^(javascript|vbscript|data:text\/html)/i.test(url.replaceAll(/[\s\p{Cc}]/gu, ''))
 
-function sideNamed(role: string): Side {
+function sideNamed(role: string): Side | undefined {
   if (role === 'CUSTOMER') return 'contact'
-  if (role === 'AGENT') return 'agent'
-  throw refusals.invalidRole()
+  return role === 'AGENT' ? 'agent' : undefined
 }
 
 function read<T>(work: () => T): { value: T } | { refusal: unknown } {
