@@ -1,4 +1,4 @@
-/** Loaded before the server or the relay: tells whoever started it how much memory it holds. */
+/** Loaded before the server or the relay: tells whoever started it how much memory it holds, and ends with them. */
 process.on('message', async (question) => {
   if (question !== 'memory') return
   for (let i = 0; i < 4; i++) {
@@ -7,5 +7,7 @@ process.on('message', async (question) => {
   }
   process.send?.(process.memoryUsage.rss())
 })
+// A run that failed has nobody left to stop its servers.
+process.on('disconnect', () => process.exit())
 // Asking is no reason to stay alive.
 process.channel?.unref()
