@@ -29,7 +29,7 @@ export type Step =
   | { hears: string; frames: unknown[] }
   /** Nothing more is heard for a while; frames not taken by `hears` count. */
   | { silent: string; forMs?: number }
-  | { closed: string; code?: number }
+  | { closed: string; code?: number; reason?: string }
   | { leave: string }
   | { sleep: number }
 
@@ -68,6 +68,7 @@ type Ear = {
   say(frame: unknown): void
   emit(event: string, args: unknown[]): void
   code: number | null
+  reason: string
 }
 
 /** Plays an exchange against a running server; `base` is where the dialect's clients would point their base URL. */
@@ -110,6 +111,7 @@ export async function replay(
       } else if ('closed' in step) {
         await expect.poll(() => ear(step.closed).code, { timeout: 5_000, message: where }).not.toBeNull()
         if (step.code !== undefined) expect(ear(step.closed).code, where).toBe(step.code)
+        if (step.reason !== undefined) expect(ear(step.closed).reason, where).toBe(step.reason)
       } else if ('leave' in step) ear(step.leave).close()
       else await wait(step.sleep)
     }
@@ -155,6 +157,7 @@ async function openRaw(base: string, path: string): Promise<Ear> {
   const ear: Ear = {
     heard: [],
     code: null,
+    reason: '',
     close: () => socket.terminate(),
     say: (frame) => socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame)),
     emit: () => {
@@ -162,8 +165,9 @@ async function openRaw(base: string, path: string): Promise<Ear> {
     },
   }
   socket.on('message', (data) => ear.heard.push(JSON.parse(data.toString())))
-  socket.on('close', (code) => {
+  socket.on('close', (code, reason) => {
     ear.code = code
+    ear.reason = reason.toString()
   })
   await new Promise<void>((resolve, reject) => socket.once('open', () => resolve()).once('error', reject))
   return ear
@@ -175,6 +179,7 @@ async function connectIo(base: string, auth: Record<string, unknown> = {}): Prom
   const ear: Ear = {
     heard: [],
     code: null,
+    reason: '',
     close: () => socket.disconnect(),
     say: () => {
       throw new Error('Socket.IO speaks in events; use emit')
