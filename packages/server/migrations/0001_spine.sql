@@ -439,7 +439,7 @@ begin
 end $$;
 
 -- The questions that few sends raise are functions of their own: a batch pays for what stands in its statement, asked or
--- not (four of them in it were half of what a lone send cost).
+-- not (four of them in it were a third of what a lone send cost).
 
 -- Whether a grant lets somebody write to, or attach for, another person who takes part. From the person to their grants:
 -- the other way round the planner reads all grants of the workspace, which looks cheap while there are few.

@@ -30,17 +30,11 @@ export async function markMessagesRead(
   return change(chat, async (change) => {
     const standing = await standingOf(change.db, actor, conversationId)
     const wanted = [...new Set(messageIds)]
-    const found =
-      wanted.length === 0
-        ? []
-        : await change.db
-            .selectFrom('message')
-            .select(['seq', 'sender_id'])
-            .where('workspace_id', '=', actor.workspaceId)
-            .where('conversation_id', '=', conversationId)
-            .where('id', 'in', wanted)
-            .$if(standing.sees === 'everyone', (query) => query.where('visibility', '=', 'everyone'))
-            .execute()
+    const found = (await rowsOf(change.db, actor, wanted)).filter(
+      (row) =>
+        row.conversation_id === conversationId &&
+        (standing.sees === 'agents' || row.visibility === 'everyone'),
+    )
     if (found.length !== wanted.length) throw notFound()
     const messages = found.filter((row) => row.sender_id !== actor.userId).map((row) => row.seq)
     return move(change, actor, standing, { delivered: 0, read: 0, messages })
@@ -52,14 +46,7 @@ export async function markRead(chat: Chat, actor: Actor, messageIds: readonly st
   const wanted = [...new Set(messageIds)]
   if (wanted.length === 0) return
   await change(chat, async (change) => {
-    // One by one: of thousands of ids the planner thinks that reading the whole table is cheaper.
-    const { rows: found } = await sql<
-      Pick<MessageRow, 'conversation_id' | 'seq' | 'sender_id' | 'visibility'>
-    >`
-      select m.* from unnest(${wanted}::uuid[]) as k (id) cross join lateral (
-        select m.conversation_id, m.seq, m.sender_id, m.visibility from message m
-        where m.workspace_id = ${actor.workspaceId} and m.id = k.id limit 1) m
-      order by m.conversation_id`.execute(change.db)
+    const found = await rowsOf(change.db, actor, wanted)
     if (found.length !== wanted.length) throw notFound()
     for (const [conversationId, rows] of Map.groupBy(found, (row) => row.conversation_id)) {
       const standing = await standingOf(change.db, actor, conversationId)
@@ -68,6 +55,16 @@ export async function markRead(chat: Chat, actor: Actor, messageIds: readonly st
       await move(change, actor, standing, { delivered: 0, read: 0, messages })
     }
   })
+}
+
+/** Where messages stand, by id, one by one: of thousands of ids the planner thinks that reading the whole table is cheaper. */
+async function rowsOf(db: Db, actor: Actor, messageIds: readonly string[]) {
+  const { rows } = await sql<Pick<MessageRow, 'conversation_id' | 'seq' | 'sender_id' | 'visibility'>>`
+    select m.* from unnest(${messageIds}::uuid[]) as k (id) cross join lateral (
+      select m.conversation_id, m.seq, m.sender_id, m.visibility from message m
+      where m.workspace_id = ${actor.workspaceId} and m.id = k.id limit 1) m
+    order by m.conversation_id`.execute(db)
+  return rows
 }
 
 /** What reached somebody's socket. */

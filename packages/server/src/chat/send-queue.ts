@@ -1,7 +1,7 @@
 import type { MessageKind, Visibility } from '@parley/protocol'
 import type { Pool } from 'pg'
 import { within } from './deadline.ts'
-import { Failure } from './failure.ts'
+import { Failure, knownFailure } from './failure.ts'
 
 /** A message that wants to be written. `sendKey` and `contentHash` are half SHA-256 digests in hexadecimal. */
 export type Draft = {
@@ -258,18 +258,11 @@ const isRefusalOfData = (error: unknown) => /^2[23]/.test(sqlState(error))
 
 /** Before the statement reached the store nothing can have been applied; afterwards only the store knows. */
 function failureOf(error: unknown): Failure {
-  if (error instanceof Failure) return error
-  const state = sqlState(error)
-  if (/^(2[23]|40|53|57P03)/.test(state) || isConnectFailure(error)) {
+  if (/^(2[23]|40)/.test(sqlState(error))) {
     return new Failure('unavailable', { notApplied: true, retryAfter: 1 }, { cause: error })
   }
-  return new Failure('outcome_unknown', {}, { cause: error })
+  return knownFailure(error) ?? new Failure('outcome_unknown', {}, { cause: error })
 }
-
-const isConnectFailure = (error: unknown) =>
-  error instanceof Error &&
-  (/timeout exceeded when trying to connect/.test(error.message) ||
-    ('code' in error && (error.code === 'ECONNREFUSED' || error.code === 'ENOENT')))
 
 const sqlState = (error: unknown) =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''

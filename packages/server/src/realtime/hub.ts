@@ -110,7 +110,7 @@ export class Hub {
     }
   }
 
-  /** The sweep found that a conversation has reached a position. True if nobody here was told how. */
+  /** The sweep found that a conversation has reached a position; whoever was not told how is told now. */
   reached(conversation: Place, seq: number): void {
     const tail = this.#tails.get(conversation.id)
     if (tail?.isKnown) return tail.reach(seq)
