@@ -8,7 +8,9 @@ import { WebSocket } from 'ws'
  * A recorded exchange with a dialect: what a client sends, what it must see. Strings may hold `{{name}}`, filled in from
  * what earlier steps saved. Expected values match exactly, but for these words: `<any>`, `<string>`, `<number>`,
  * `<boolean>`, `<iso>` (an instant with milliseconds and Z), `<decimal>`, `<uuid>`, `<hex24>`, and each with
- * `=name` before the `>` to save what was there (`<decimal=chat>`). `"...": true` in an object lets further keys be.
+ * `=name` before the `>` to save what was there (`<decimal=chat>`). Letters and underscores before a word are part of the
+ * value (`conv_<uuid>`). `"...": true` in an object lets further keys be; a list that begins with `"..."` holds the items
+ * after it somewhere, in any order, and may hold others.
  */
 export type Fixture = {
   title: string
@@ -231,15 +233,18 @@ const words: Record<string, (value: unknown) => boolean> = {
 
 function match(actual: unknown, expected: unknown, saved: Record<string, string>, where: string): void {
   if (typeof expected === 'string') {
-    const word = /^<(\w+)(?:=(\w+))?>$/.exec(expected)
-    const test = word?.[1] && words[word[1]]
-    if (!word || !test) return expect(actual, where).toBe(fill(expected, saved))
-    expect(test(actual), `${where}: ${JSON.stringify(actual)} should be ${expected}`).toBe(true)
-    if (word[2]) saved[word[2]] = String(actual)
+    const [, prefix = '', word = '', name] = /^([a-z_]*)<(\w+)(?:=(\w+))?>$/i.exec(expected) ?? []
+    const test = words[word]
+    if (!test) return expect(actual, where).toBe(fill(expected, saved))
+    const isRight =
+      prefix === '' ? test(actual) : isPrefixed(actual, prefix) && test(actual.slice(prefix.length))
+    expect(isRight, `${where}: ${JSON.stringify(actual)} should be ${expected}`).toBe(true)
+    if (name) saved[name] = String(actual)
     return
   }
   if (Array.isArray(expected)) {
     expect(Array.isArray(actual), `${where}: ${JSON.stringify(actual)} should be a list`).toBe(true)
+    if (expected[0] === '...') return matchSome(actual as unknown[], expected.slice(1), saved, where)
     expect((actual as unknown[]).length, `${where}: length of ${JSON.stringify(actual)}`).toBe(
       expected.length,
     )
@@ -260,4 +265,28 @@ function match(actual: unknown, expected: unknown, saved: Record<string, string>
     )
   for (const [key, item] of Object.entries(fields))
     match(holder[String(fill(key, saved))], item, saved, `${where}.${key}`)
+}
+
+const isPrefixed = (value: unknown, prefix: string): value is string =>
+  typeof value === 'string' && value.startsWith(prefix)
+
+function matchSome(
+  actual: unknown[],
+  expected: unknown[],
+  saved: Record<string, string>,
+  where: string,
+): void {
+  for (const item of expected) {
+    const found = actual.some((one) => fits(one, item, saved))
+    expect(found, `${where}: ${JSON.stringify(actual)} should hold ${JSON.stringify(item)}`).toBe(true)
+  }
+}
+
+function fits(actual: unknown, expected: unknown, saved: Record<string, string>): boolean {
+  try {
+    match(actual, expected, saved, '')
+    return true
+  } catch {
+    return false
+  }
 }
