@@ -30,7 +30,7 @@ export async function listUndelivered(
     ) m on true
     where p.workspace_id = ${actor.workspaceId} and p.person_id = ${actor.userId} and p.left_at is null
       and c.last_seq > coalesce(r.delivered_seq, 0)
-    order by m.created_at desc, m.id desc limit ${limit}`.execute(chat.db)
+    order by m.created_at desc, m.conversation_id desc, m.seq desc limit ${limit}`.execute(chat.db)
   return viewMessages(chat.db, rows.toReversed())
 }
 
