@@ -19,6 +19,9 @@ import { member, type Priyo, reader } from './priyo.ts'
 import { isOnline, isShown, lastSeenOf, messageNew, newSpans, readSpans } from './translate.ts'
 import { Typists } from './typists.ts'
 
+/** How many conversations a socket may send into without having joined them and still be told whom that reaches. */
+const mostOutside = 100
+
 /** Somebody with an account on a socket. They hear the conversations that they have joined, and no other. */
 export class MemberSocket {
   readonly #priyo: Priyo
@@ -27,8 +30,7 @@ export class MemberSocket {
   #actor: Actor
   readonly #rooms = new Map<string, MemberRoom>()
   readonly #online = new Map<string, boolean>()
-  /** Our keys of what this socket is sending, and what it is marking as read. */
-  readonly #sending = new Set<string>()
+  /** What this socket is marking as read. */
   readonly #reading = new Set<string>()
   #listening: Promise<Listening> | undefined
   /** Joins and leaves, one after the other; whatever is asked after them waits for them. */
@@ -57,7 +59,7 @@ export class MemberSocket {
     )
     this.#socket.on('disconnect', () => this.#close())
     asking.on('conversation:join', accessDenied, (id) => this.#inTurn(() => this.#join(idOfRoom(id))))
-    asking.on('conversation:leave', silence, (id) => this.#inTurn(() => this.#drop(idOfRoom(id))))
+    asking.on('conversation:leave', silence, (id) => this.#inTurn(() => this.#leave(idOfRoom(id))))
     asking.on('message:send', notSent, (payload) => this.#send(payload))
     asking.on('message:read', accessDenied, (payload) => this.#markRead(fieldsOf(payload)))
     asking.on('typing:start', silence, (payload) => this.#type(conversationIn(payload), true))
@@ -86,28 +88,57 @@ export class MemberSocket {
   }
 
   async #join(conversationId: string): Promise<void> {
-    if (this.#rooms.has(conversationId)) return
-    const { chat, workspaceId, faces } = this.#priyo
-    const me = reader(this.#actor)
+    if (this.#rooms.get(conversationId)?.joined) return
     const { conversation } = await activeFor(this.#priyo, this.#actor, conversationId)
+    const room = await this.#attend(conversationId, { joined: true })
+    if (!room) return
+    await this.#watch()
+    this.#arrived(room, conversationId, conversation.lastSeq)
+    await this.#catchUp(conversationId)
+  }
+
+  /** Begins to hear of a conversation; nothing when the socket is gone by then. */
+  async #attend(conversationId: string, { joined }: { joined: boolean }): Promise<MemberRoom | undefined> {
+    const known = this.#rooms.get(conversationId)
+    if (known) {
+      known.joined ||= joined
+      return known
+    }
+    const { chat, workspaceId, faces } = this.#priyo
     const room = new MemberRoom(
       new Typists((userId, typing) => this.#tellTyping(conversationId, userId, typing)),
     )
-    const before = await listReceipts(chat, me, { conversationId })
-    for (const receipt of before.receipts) room.mark(receipt)
+    room.joined = joined
+    const { receipts } = await listReceipts(chat, reader(this.#actor), { conversationId })
+    for (const receipt of receipts) room.mark(receipt)
     const members = (await membersOf(chat.db, workspaceId, [conversationId])).get(conversationId) ?? []
     for (const { userId } of members) room.members.add(userId)
     room.takesPart = room.members.has(this.#actor.userId)
     await faces.of(room.members)
     const listening = await this.#ears()
-    if (this.#socket.disconnected) return
+    if (this.#socket.disconnected) return undefined
     this.#rooms.set(conversationId, room)
     await listening.follow(conversationId)
-    await this.#watch()
-    this.#arrived(room, conversationId, conversation.lastSeq)
-    // What moved while we were on our way in was announced to nobody here.
-    const { receipts } = await listReceipts(chat, me, { conversationId })
+    return room
+  }
+
+  /** What moved while we were on our way in was announced to nobody here. */
+  async #catchUp(conversationId: string): Promise<void> {
+    const { receipts } = await listReceipts(this.#priyo.chat, reader(this.#actor), { conversationId })
     for (const receipt of receipts) await this.#tellReceipt(conversationId, receipt)
+  }
+
+  async #leave(conversationId: string): Promise<void> {
+    const room = this.#rooms.get(conversationId)
+    if (!room) return
+    room.joined = false
+    room.typists.close()
+    if (room.awaits(this.#actor.userId)) await this.#watch()
+    else await this.#drop(conversationId)
+  }
+
+  async #dropIfIdle(conversationId: string, room: MemberRoom): Promise<void> {
+    if (!room.joined && !room.awaits(this.#actor.userId)) await this.#drop(conversationId)
   }
 
   async #drop(conversationId: string): Promise<void> {
@@ -122,15 +153,25 @@ export class MemberSocket {
 
   async #send(payload: unknown): Promise<void> {
     await this.#moving
-    const given = check(forms.message, payload)
-    const key = randomUUID()
-    this.#sending.add(key)
-    try {
-      await send(this.#priyo, this.#actor, given, key)
-    } finally {
-      await this.#settled()
-      this.#sending.delete(key)
-    }
+    const message = await send(this.#priyo, this.#actor, check(forms.message, payload), randomUUID())
+    await this.#settled()
+    // Sent is sent, whether or not its sender can be told whom it reaches.
+    this.#inTurn(() => this.#trace(message)).catch((error: unknown) =>
+      this.#priyo.door.log.debug({ err: error }, 'could not follow where a message arrives'),
+    )
+  }
+
+  /** From now on this socket is told whom a message of its own reaches, in a room that it has joined or not. */
+  async #trace({ id, seq, conversationId }: Message): Promise<void> {
+    const isNew = !this.#rooms.has(conversationId)
+    const room = await this.#attend(conversationId, { joined: false })
+    if (!room) return
+    room.sent(id, seq)
+    for (const userId of room.marked) this.#tellReached(room, conversationId, userId)
+    if (isNew) await this.#catchUp(conversationId)
+    await this.#dropIfIdle(conversationId, room)
+    const outside = [...this.#rooms].filter(([, one]) => !one.joined)
+    for (const [forgotten] of outside.slice(0, -mostOutside)) await this.#drop(forgotten)
   }
 
   async #markRead({ messageId, conversationId }: Record<string, unknown>): Promise<void> {
@@ -173,7 +214,7 @@ export class MemberSocket {
       case 'receipt.moved':
         return this.#tellReceipt(conversationId, event.receipt)
       case 'typing.changed':
-        if (event.userId !== this.#actor.userId) room.typists.hear(event.userId, event.typing)
+        if (room.joined && event.userId !== this.#actor.userId) room.typists.hear(event.userId, event.typing)
         return
       case 'participant.joined':
         room.members.add(event.participant.userId)
@@ -194,13 +235,12 @@ export class MemberSocket {
   }
 
   async #tellMessage(room: MemberRoom, message: Message): Promise<void> {
-    if (!isShown(message)) return
+    if (!room.joined || !isShown(message)) return
     const faceOf = await this.#priyo.faces.of([message.senderId])
     this.#socket.emit('message:new', messageNew(message, faceOf(message.senderId), this.#priyo.urlOf))
     if (message.senderId !== this.#actor.userId) {
-      return this.#arrived(room, message.conversationId, message.seq)
+      this.#arrived(room, message.conversationId, message.seq)
     }
-    if (this.#sending.has(message.clientMessageId ?? '')) room.sent(message.id, message.seq)
   }
 
   #arrived(room: MemberRoom, conversationId: string, seq: number): void {
@@ -211,17 +251,21 @@ export class MemberSocket {
     const room = this.#rooms.get(conversationId)
     if (!room) return
     const before = room.mark(receipt)
-    if (receipt.userId !== this.#actor.userId) {
-      for (const { id, reached } of room.reached(receipt.userId)) {
-        this.#socket.emit('message:delivered', {
-          messageId: idOf(id),
-          conversationId: idOf(conversationId),
-          deliveredTo: reached.map(idOf),
-        })
-      }
-    }
+    this.#tellReached(room, conversationId, receipt.userId)
+    if (!room.joined) return this.#dropIfIdle(conversationId, room)
     const spans = newSpans(before, readSpans(receipt))
     if (spans.length > 0) await this.#tellRead(conversationId, receipt.userId, spans)
+  }
+
+  #tellReached(room: MemberRoom, conversationId: string, userId: string): void {
+    if (userId === this.#actor.userId) return
+    for (const { id, reached } of room.reached(userId)) {
+      this.#socket.emit('message:delivered', {
+        messageId: idOf(id),
+        conversationId: idOf(conversationId),
+        deliveredTo: reached.map(idOf),
+      })
+    }
   }
 
   async #tellRead(conversationId: string, userId: string, spans: ReturnType<typeof newSpans>): Promise<void> {
@@ -264,7 +308,8 @@ export class MemberSocket {
 
   async #watch(): Promise<void> {
     const listening = await this.#ears()
-    const others = new Set([...this.#rooms.values()].flatMap((room) => [...room.members]))
+    const joined = [...this.#rooms.values()].filter((room) => room.joined)
+    const others = new Set(joined.flatMap((room) => [...room.members]))
     others.delete(this.#actor.userId)
     for (const userId of this.#online.keys()) if (!others.has(userId)) this.#online.delete(userId)
     for (const presence of listening.watch([...others])) {
