@@ -3,11 +3,17 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { Role } from '@parley/protocol'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { SignJWT } from 'jose'
 import { io } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { beginSession, openSession } from '../../src/chat/sessions.ts'
+import { keyFor } from '../../src/chat/access-tokens.ts'
+import { beginSession, keepRefreshToken, openSession } from '../../src/chat/sessions.ts'
+import { AddressLimit } from '../../src/dialects/priyo/address-limit.ts'
+import { answerLikePriyo } from '../../src/dialects/priyo/frame.ts'
 import { idOf, uuidOf } from '../../src/dialects/priyo/ids.ts'
-import { TokenMint } from '../../src/dialects/priyo/tokens.ts'
+import { priyoAt } from '../../src/dialects/priyo/priyo.ts'
+import { type Kind, TokenMint } from '../../src/dialects/priyo/tokens.ts'
 import { Person, startServer, type TestServer } from '../../src/testing.ts'
 import { type Fixture, readFixtures, readRows, replay } from './replay.ts'
 
@@ -37,8 +43,9 @@ async function stage(options: Parameters<typeof startServer>[0]): Promise<Stage>
   return { server, bases: { prefix: `${server.url}/priyo`, root }, mint }
 }
 
-/** Four people of one exchange, somebody who is gone, and the id of somebody from elsewhere. */
-async function castOf({ server, mint }: Stage, run: string): Promise<Record<string, string>> {
+/** Four people of one exchange, somebody who is gone, tokens whose time is over, and the id of somebody from elsewhere. */
+async function castOf(here: Stage, run: string): Promise<Record<string, string>> {
+  const { server, mint } = here
   const given: Record<string, string> = { run, large: 'x'.repeat(5_300_000) }
   const roles: Record<string, Role> = {
     ana: 'contact',
@@ -57,7 +64,29 @@ async function castOf({ server, mint }: Stage, run: string): Promise<Record<stri
   }
   const elsewhere = await server.workspace()
   const stranger = await person_(server, 'contact', `stranger${run}`, elsewhere.workspaceId)
-  return { ...given, strangerId: idOf(stranger.id) }
+  return { ...given, ...(await outdated(here, run)), strangerId: idOf(stranger.id) }
+}
+
+/** Tokens of every kind, with which nothing is wrong but that their time is over. */
+async function outdated(here: Stage, run: string): Promise<Record<string, string>> {
+  const { db } = here.server.running.parley.chat
+  const late = await person_(here.server, 'contact', `late${run}`)
+  const session = await beginSession(db, late)
+  const past = { iat: 1_700_000_000, exp: 1_700_000_900 }
+  const sign = async (kind: Kind) =>
+    signed(here, kind, { ...claimsOf(await here.mint.sign(kind, late, session)), ...past })
+  const expiredRefresh = await sign('refresh')
+  await keepRefreshToken(db, session, expiredRefresh)
+  return { expired: await sign('access'), expiredRefresh, expiredVisit: await sign('widget') }
+}
+
+const claimsOf = (token: string) =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
+
+/** A token as somebody would sign it who has the key of its kind. */
+async function signed({ server }: Stage, kind: Kind, claims: Record<string, unknown>, alg = 'HS256') {
+  const key = await keyFor(server.running.parley.chat, `priyo ${server.workspaceId} ${kind}`)
+  return new SignJWT(claims).setProtectedHeader({ alg, typ: 'JWT' }).sign(key)
 }
 
 function person_(server: TestServer, role: Role, username: string, workspaceId = server.workspaceId) {
@@ -135,6 +164,18 @@ async function ask(
   })
   const said = await response.text()
   return { status: response.status, body: said.startsWith('{') ? JSON.parse(said) : said }
+}
+
+/** What an upload is answered with. */
+async function upload(token = '', name = '', type = '', bytes: string | Uint8Array<ArrayBuffer> = 'x') {
+  const form = new FormData()
+  form.set('file', new Blob([bytes], { type }), name)
+  const response = await fetch(`${open.bases.prefix}/api/upload`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+    body: form,
+  })
+  return { status: response.status, body: (await response.json()) as Answer['body'] }
 }
 
 describe('what the exchanges cannot say', () => {
@@ -247,14 +288,63 @@ describe('what the exchanges cannot say', () => {
       password: user.password,
     })
     expect(login.body.tokens).not.toEqual(body.tokens)
-    const claims = JSON.parse(Buffer.from(body.tokens.accessToken.split('.')[1], 'base64url').toString())
-    expect(claims).toMatchObject({
-      userId: body.user.id,
-      email: user.email,
-      username: 'twice',
+  })
+
+  test('tokens say who somebody is, and live as long as documented', async () => {
+    const user = { email: 'claims@example.com', username: 'claims', password: 'secret1', role: 'AGENT' }
+    const { body } = await ask(open.bases.prefix, 'POST', '/api/auth/register', undefined, user)
+    const access = claimsOf(body.tokens.accessToken)
+    const refresh = claimsOf(body.tokens.refreshToken)
+    for (const claims of [access, refresh]) {
+      expect(claims).toMatchObject({
+        userId: body.user.id,
+        email: user.email,
+        username: 'claims',
+        role: 'AGENT',
+        iat: expect.any(Number),
+        jti: expect.any(String),
+      })
+    }
+    expect(access.jti).not.toBe(refresh.jti)
+    expect(Number(access.exp) - Number(access.iat)).toBe(15 * 60)
+    expect(Number(refresh.exp) - Number(refresh.iat)).toBe(7 * 86_400)
+    const visitorId = 'claims-0123456789abcdefghij'
+    const { body: visit } = await ask(open.bases.prefix, 'POST', '/api/widget/auth', undefined, { visitorId })
+    const widget = claimsOf(visit.token)
+    expect(widget).toMatchObject({
+      userId: visit.user.id,
+      email: `visitor_${visitorId}@widget.local`,
       role: 'CUSTOMER',
-      jti: expect.any(String),
+      isWidget: true,
+      visitorId,
     })
+    expect(Number(widget.exp) - Number(widget.iat)).toBe(86_400)
+  })
+
+  test('the right key is not enough: only HS256 signs, with every claim and before its time is over', async () => {
+    const { ana = '', samId } = await castOf(open, 'alg')
+    const claims = claimsOf(ana)
+    const me = (token: string) => ask(open.bases.prefix, 'GET', '/api/auth/me', token)
+    expect((await me(await signed(open, 'access', claims))).status).toBe(200)
+    const { jti: _, ...nameless } = claims
+    const { exp: __, ...endless } = claims
+    for (const token of [
+      await signed(open, 'access', claims, 'HS384'),
+      await signed(open, 'access', claims, 'HS512'),
+      await signed(open, 'access', { ...claims, exp: Math.floor(Date.now() / 1_000) - 1 }),
+      await signed(open, 'access', { ...claims, userId: samId }),
+      await signed(open, 'access', nameless),
+      await signed(open, 'access', endless),
+    ]) {
+      expect(await me(token)).toEqual({ status: 403, body: { error: 'Invalid or expired access token' } })
+    }
+    const user = { email: 'alg@example.com', username: 'algorithm', password: 'secret1' }
+    const { body } = await ask(open.bases.prefix, 'POST', '/api/auth/register', undefined, user)
+    for (const alg of ['HS384', 'HS512']) {
+      const refreshToken = await signed(open, 'refresh', claimsOf(body.tokens.refreshToken), alg)
+      const answer = await ask(open.bases.prefix, 'POST', '/api/auth/refresh', undefined, { refreshToken })
+      expect(answer).toEqual({ status: 403, body: { error: 'Invalid refresh token' } })
+    }
   })
 
   test('no other algorithm, key or workspace makes a token', async () => {
@@ -264,7 +354,6 @@ describe('what the exchanges cannot say', () => {
     const elsewhere = await castOf(usual, 'forge')
     for (const token of [
       `${head({ alg: 'none' })}.${payload}.`,
-      `${head({ alg: 'HS512', typ: 'JWT' })}.${payload}.${signature}`,
       `${head({ alg: 'HS256', typ: 'JWT' })}.${payload}.${signature.split('').reverse().join('')}`,
       elsewhere.ana,
       `dev-token-${(await castOf(open, 'forge2')).anaId}`,
@@ -456,6 +545,262 @@ describe('what the exchanges cannot say', () => {
     }
     const median = (times: number[]) => times.sort((a, b) => a - b)[7] ?? 0
     expect(median(took.here)).toBeLessThan(2.5 * median(took.natively))
+  })
+
+  test('a page of messages holds fifty, at most two hundred, and junk means fifty', async () => {
+    const given = await castOf(open, 'pages')
+    const { body } = await ask(open.bases.prefix, 'POST', '/api/conversations', given.ana, {
+      participantIds: [given.samId],
+      type: 'DIRECT',
+    })
+    const ana = await nativeSelf(open, given.anaId)
+    const conversationId = uuidOf(body.conversation.id) ?? ''
+    for (let i = 1; i <= 205; i++) await ana.send(conversationId, String(i))
+    const numbers = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, i) => String(from + i))
+    const contents = async (query: string) => {
+      const path = `/api/messages/${body.conversation.id}${query}`
+      const page = await ask(open.bases.prefix, 'GET', path, given.ana)
+      return page.body.messages.map((message: { content: string }) => message.content)
+    }
+    for (const query of ['', '?page=x&limit=-1', '?page=0&limit=0', '?limit=1e2&page=-3', '?limit=&page=']) {
+      expect(await contents(query), query).toEqual(numbers(156, 205))
+    }
+    for (const limit of [200, 201, 999_999]) {
+      expect(await contents(`?limit=${limit}`), `limit ${limit}`).toEqual(numbers(6, 205))
+      expect(await contents(`?limit=${limit}&page=2`), `limit ${limit}`).toEqual(numbers(1, 5))
+    }
+  })
+
+  test('an admin’s list holds everybody’s conversations, newest activity first, and counts only their own', async () => {
+    const given = await castOf(open, 'adminlist')
+    const begin = async (token: string | undefined, participantIds: unknown[], name: string) => {
+      const made = { participantIds, type: 'GROUP', name }
+      return (await ask(open.bases.prefix, 'POST', '/api/conversations', token, made)).body.conversation.id
+    }
+    const send = (token: string | undefined, conversationId: string) =>
+      ask(open.bases.prefix, 'POST', '/api/messages', token, { conversationId, content: 'x' })
+    const theirs = await begin(given.ana, [given.benId], 'theirs')
+    const own = await begin(given.ana, [given.adaId], 'own')
+    const quiet = await begin(given.sam, [given.benId], 'quiet')
+    await send(given.ana, own)
+    await send(given.ana, theirs)
+    const { body } = await ask(open.bases.prefix, 'GET', '/api/conversations', given.ada)
+    const listed = body.conversations as { id: string; unreadCount: number; updatedAt: string }[]
+    expect(listed.slice(0, 3)).toMatchObject([
+      { id: theirs, unreadCount: 0, lastMessage: { content: 'x' } },
+      { id: own, unreadCount: 1, lastMessage: { content: 'x' } },
+      { id: quiet, unreadCount: 0, lastMessage: null },
+    ])
+    const times = listed.map(({ updatedAt }) => updatedAt)
+    expect(times).toEqual([...times].sort().reverse())
+    await ask(open.bases.prefix, 'DELETE', `/api/conversations/${theirs}`, given.ada)
+    const after = await ask(open.bases.prefix, 'GET', '/api/conversations', given.ada)
+    expect(after.body.conversations[0].id).toBe(own)
+    expect(JSON.stringify(after.body)).not.toContain(theirs)
+  })
+
+  test('of many who begin one direct conversation at once, one does, and the others are told which', async () => {
+    const given = await castOf(open, 'pairs')
+    const begun = await Promise.all(
+      Array.from({ length: 8 }, (_, i) =>
+        ask(open.bases.prefix, 'POST', '/api/conversations', i % 2 ? given.ana : given.sam, {
+          participantIds: [i % 2 ? given.samId : given.anaId],
+          type: 'DIRECT',
+        }),
+      ),
+    )
+    const winner = begun.find((answer) => answer.status === 201)
+    const { id } = winner?.body.conversation ?? {}
+    expect(id).toMatch(/^[0-9a-z]{25}$/)
+    expect(begun.filter((answer) => answer !== winner)).toEqual(
+      Array(7).fill({
+        status: 409,
+        body: { error: 'Direct conversation already exists', conversationId: id },
+      }),
+    )
+  })
+
+  test('an e-mail is no proof: neither for a visitor who names it, nor against its owner who signs up later', async () => {
+    const given = await castOf(open, 'proof')
+    const { prefix } = open.bases
+    const visit = (visitorId: string, email?: string) =>
+      ask(prefix, 'POST', '/api/widget/auth', undefined, { visitorId, ...(email && { email }) })
+    const first = await visit('proof-one-0123456789abcdef', given.samEmail)
+    const second = await visit('proof-two-0123456789abcdef', given.samEmail)
+    expect([first.status, second.status]).toEqual([200, 200])
+    const ids = [first.body.user.id, second.body.user.id, given.samId]
+    expect(new Set(ids).size).toBe(3)
+    expect(claimsOf(first.body.token)).toMatchObject({ userId: first.body.user.id, role: 'CUSTOMER' })
+    const email = 'proof-later@example.com'
+    const early = await visit('proof-three-0123456789abcdef', email)
+    const owner = { email, username: 'prooflater', password: 'secret1' }
+    const signedUp = await ask(prefix, 'POST', '/api/auth/register', undefined, owner)
+    expect(signedUp.status).toBe(201)
+    expect(signedUp.body.user.id).not.toBe(early.body.user.id)
+    expect((await visit('proof-three-0123456789abcdef', email)).body.user.id).toBe(early.body.user.id)
+  })
+
+  test('a visitor is shown the fifty newest messages, the oldest of them first', async () => {
+    const { prefix } = open.bases
+    const visitorId = 'fifty-newest-0123456789abcdef'
+    const begin = () => ask(prefix, 'POST', '/api/widget/conversation', undefined, { visitorId })
+    const { id } = (await begin()).body.conversation
+    for (let i = 1; i <= 55; i++) {
+      const message = { visitorId, conversationId: id, message: String(i) }
+      expect((await ask(prefix, 'POST', '/api/widget/message', undefined, message)).status).toBe(200)
+    }
+    const newest = Array.from({ length: 50 }, (_, i) => String(i + 6))
+    const contents = (messages: { content: string }[]) => messages.map((message) => message.content)
+    expect(contents((await begin()).body.conversation.messages)).toEqual(newest)
+    const path = `/api/widget/conversation/${id}/messages?visitorId=${visitorId}`
+    expect(contents((await ask(prefix, 'GET', path)).body.messages)).toEqual(newest)
+  })
+
+  test('what is just short enough is taken', async () => {
+    const given = await castOf(open, 'lengths')
+    const { prefix } = open.bases
+    const name = 'n'.repeat(100)
+    const group = { participantIds: [given.benId], type: 'GROUP', name }
+    const { body } = await ask(prefix, 'POST', '/api/conversations', given.ana, group)
+    expect(body.conversation.name).toBe(name)
+    const message = { conversationId: body.conversation.id, content: 'x'.repeat(2_000) }
+    expect((await ask(prefix, 'POST', '/api/messages', given.ana, message)).status).toBe(201)
+    for (const username of ['a1B', 'A'.repeat(30)]) {
+      const user = { email: `${username}@example.com`, username, password: '123456' }
+      expect((await ask(prefix, 'POST', '/api/auth/register', undefined, user)).status).toBe(201)
+    }
+    const visitorId = 'v'.repeat(20)
+    const begun = await ask(prefix, 'POST', '/api/widget/conversation', undefined, { visitorId })
+    const said = { visitorId, conversationId: begun.body.conversation.id, message: 'x'.repeat(5_000) }
+    expect((await ask(prefix, 'POST', '/api/widget/message', undefined, said)).status).toBe(200)
+  })
+
+  test('uploads are named by when they came and by what nobody can guess', async () => {
+    const { ana } = await castOf(open, 'names')
+    const began = Date.now()
+    const files = []
+    for (let i = 0; i < 3; i++) files.push((await upload(ana, 'My Notes.TXT', 'text/plain')).body.file)
+    const names = files.map(({ filename, url, originalName }) => {
+      expect(url).toBe(`/uploads/${filename}`)
+      expect(originalName).toBe('My Notes.TXT')
+      const [, at = '', rand = ''] = /^file-(\d+)-([0-9a-z]{25})\.txt$/.exec(filename) ?? []
+      expect(Number(at)).toBeGreaterThanOrEqual(began)
+      expect(Number(at)).toBeLessThanOrEqual(Date.now())
+      return rand
+    })
+    expect(new Set(names).size).toBe(3)
+    // 25 characters of base 36 are 129 bits. Neighbours in time share none of what they begin with.
+    expect(new Set(names.map((rand) => rand.slice(1, 6))).size).toBe(3)
+    const [, at = '', rand = ''] = /^file-(\d+)-(.*)$/.exec(files[0].filename) ?? []
+    for (const name of [`file-${Number(at) + 1}-${rand}`, `file-${at}-${idOf(randomUUIDv7())}.txt`]) {
+      expect(await ask(open.bases.prefix, 'GET', `/uploads/${name}`)).toEqual({
+        status: 404,
+        body: { error: 'File not found' },
+      })
+    }
+  })
+
+  test('every documented extension comes in with its proper type and goes out with it, and no other does', async () => {
+    const { ana } = await castOf(open, 'types')
+    const documented = {
+      jpeg: 'image/jpeg',
+      jpg: 'image/jpeg',
+      png: 'image/png',
+      gif: 'image/gif',
+      pdf: 'application/pdf',
+      doc: 'application/msword',
+      docx: 'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
+      txt: 'text/plain',
+      mp4: 'video/mp4',
+      mp3: 'audio/mpeg',
+      wav: 'audio/wav',
+    }
+    for (const [extension, type] of Object.entries(documented)) {
+      const { status, body } = await upload(ana, `a.${extension}`, type)
+      expect(status, extension).toBe(200)
+      expect(body.file).toMatchObject({ mimetype: type, size: 1 })
+      for (const path of [body.file.url, `/api/upload/${body.file.filename}`]) {
+        const response = await fetch(`${open.bases.prefix}${path}`)
+        expect(response.headers.get('content-type')?.split(';')[0], extension).toBe(type)
+        expect(response.headers.get('x-content-type-options'), extension).toBe('nosniff')
+        expect(await response.text()).toBe('x')
+      }
+      const spoofed = await upload(ana, `a.${extension}`, 'text/html')
+      expect(spoofed, extension).toEqual({ status: 400, body: { error: 'Invalid file type' } })
+    }
+    for (const [name, type] of [
+      ['a.docm', 'application/msword'],
+      ['a.png.exe', 'image/png'],
+      ['a.svg', 'image/svg+xml'],
+      ['a.html', 'text/plain'],
+      ['png', 'image/png'],
+      ['a.png ', 'image/png'],
+      ['a.jpgx', 'image/jpeg'],
+    ] as const) {
+      const refused = await upload(ana, name, type)
+      expect(refused, name).toEqual({ status: 400, body: { error: 'Invalid file type' } })
+    }
+  })
+
+  test('a file may have five mebibytes, and not one byte more', async () => {
+    const { ana } = await castOf(open, 'size')
+    const most = await upload(ana, 'a.txt', 'text/plain', new Uint8Array(5_242_880))
+    expect(most.status).toBe(200)
+    expect(most.body.file.size).toBe(5_242_880)
+    const more = await upload(ana, 'a.txt', 'text/plain', new Uint8Array(5_242_881))
+    expect(more).toEqual({ status: 413, body: { error: 'File too large', maxSize: '5MB' } })
+  })
+
+  test('what nobody expected is a 500 that names its request and nothing else', async () => {
+    const { chat, log } = open.server.running.parley
+    const mount = { dialect: 'priyo', workspaceId: open.server.workspaceId, base: '', options: {} }
+    const offline = (userId: string) => ({ userId, state: 'offline' as const, lastSeenAt: null })
+    const listen = () => Promise.reject(new Error('Nobody listens here'))
+    const priyo = await priyoAt({ mount, chat, log, presenceOf: offline, listen })
+    const app: FastifyInstance = Fastify()
+    answerLikePriyo(app, priyo)
+    app.get('/broken', async () => {
+      throw new Error('select secret from message')
+    })
+    const answer = await app.inject('/broken')
+    expect(answer.statusCode).toBe(500)
+    expect(answer.json()).toEqual({ error: 'Internal server error', requestId: expect.any(String) })
+    await app.close()
+  })
+
+  test('an address may ask 500 times in fifteen minutes, in the demo 2,000 times, and again after that', async () => {
+    for (const [args, most] of [
+      [[], '500'],
+      [['--demo'], '2000'],
+    ] as const) {
+      await using server = await startServer({ args: [...args], env: { RATE_LIMIT: 'on' } })
+      const { headers } = await fetch(`${server.url}/priyo/api/auth/me`)
+      expect(headers.get('ratelimit-limit')).toBe(most)
+      expect(headers.get('ratelimit-reset')).toBe('900')
+    }
+    const limit = new AddressLimit(1, 20)
+    expect([limit.count('a'), limit.count('a'), limit.count('b')].map(({ remaining }) => remaining)).toEqual([
+      0, -1, 0,
+    ])
+    await expect.poll(() => limit.count('a').remaining).toBe(0)
+  })
+
+  test('over HTTPS browsers are told to stay there, and every page of a list may call', async () => {
+    const origins = 'https://shop.example+https://www.shop.example'
+    await using server = await startServer({
+      env: { TRUST_PROXY: 'on', PARLEY_MOUNTS: `priyo?origins=${origins}` },
+    })
+    const get = async (headers: Record<string, string>) =>
+      (await fetch(`${server.url}/priyo/health`, { headers })).headers
+    expect((await get({})).get('strict-transport-security')).toBeNull()
+    const secure = await get({ 'x-forwarded-proto': 'https' })
+    expect(secure.get('strict-transport-security')).toBe('max-age=15552000')
+    for (const origin of origins.split('+')) {
+      expect((await get({ origin })).get('access-control-allow-origin')).toBe(origin)
+    }
+    const usually = await get({ origin: 'http://localhost:3000' })
+    expect(usually.get('access-control-allow-origin')).toBeNull()
   })
 })
 
