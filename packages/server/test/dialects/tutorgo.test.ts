@@ -20,28 +20,40 @@ const mounts = [
   'tutorgo:0',
   'tutorgo:0?envelope=wrapped',
   'tutorgo:0?messageLimit=3&requestLimit=8&connectionLimit=2',
+  'tutorgo:0?completed=on',
+  'tutorgo:0',
 ]
+const transports = [['polling'], ['polling', 'websocket']]
 
 let demo: TestServer
 let secret: string
-let at: Record<'prefix' | 'root' | 'wrapped' | 'limited', string>
+let at: Record<'prefix' | 'root' | 'wrapped' | 'limited' | 'completed' | 'counted', string>
 
 beforeAll(async () => {
   demo = await startServer({ args: ['--demo'], env: { PARLEY_MOUNTS: mounts.join(',') } })
   secret = demo.running.demo?.identitySecret ?? ''
-  const [root = '', wrapped = '', limited = ''] = demo.running.mounts.map((mount) => mount.url)
-  at = { prefix: `${demo.url}/tutorgo`, root, wrapped, limited }
+  const urls = demo.running.mounts.map((mount) => mount.url)
+  const [root = '', wrapped = '', limited = '', completed = '', counted = ''] = urls
+  at = { prefix: `${demo.url}/tutorgo`, root, wrapped, limited, completed, counted }
 })
 afterAll(() => demo[Symbol.asyncDispose]())
 
 const fixtures = readFixtures('tutorgo')
 const about = (word: string) => (fixture: Fixture) =>
   fixture.covers.some((row) => row.startsWith(`${word}: `))
-const isUsual = (fixture: Fixture) => !['wrapped', 'fault', 'limit'].some((word) => about(word)(fixture))
+const elsewhere = ['wrapped', 'fault', 'limit', 'completed', 'counted']
+const isUsual = (fixture: Fixture) => !elsewhere.some((word) => about(word)(fixture))
+const shownBelow = new Set<string>()
+
+/** A test of its own for rows that no recorded exchange can show. */
+function shows(rows: string[], title: string, work: () => Promise<void>): void {
+  for (const row of rows) shownBelow.add(row)
+  test(title, work)
+}
 
 test('every row of the tables has an exchange that shows it, and no exchange shows a row that is not there', () => {
   const rows = readRows('tutorgo')
-  const covered = new Set(fixtures.flatMap((fixture) => fixture.covers))
+  const covered = new Set([...fixtures.flatMap((fixture) => fixture.covers), ...shownBelow])
   expect(new Set(rows).size).toBe(rows.length)
   expect(rows.filter((row) => !covered.has(row))).toEqual([])
   expect([...covered].filter((row) => !rows.includes(row))).toEqual([])
@@ -52,13 +64,16 @@ const places = [
   ['root', fixtures.filter(isUsual)],
   ['wrapped', fixtures.filter(about('wrapped'))],
   ['limited', fixtures.filter(about('limit'))],
+  ['completed', fixtures.filter(about('completed'))],
+  ['counted', fixtures.filter(about('counted'))],
 ] as const
 
 for (const [place, ofPlace] of places) {
   describe(`at the ${place} mount`, () => {
     for (const fixture of ofPlace) {
       test(fixture.title, async () => {
-        await replay(fixture, at[place], await cast(secret))
+        const prefix = place === 'prefix' ? '/tutorgo' : ''
+        await replay(fixture, at[place], { ...(await cast(secret)), prefix })
       })
     }
   })
@@ -106,7 +121,10 @@ async function renamed(things: string[], work: () => Promise<void>): Promise<voi
   }
 }
 
-/** Three people and an admin with tokens, and ids of pairs; a tag keeps runs apart. `a`, `a_b`, `b_c`, `c` are hard to tell apart. */
+/**
+ * Three people and an admin with tokens, and ids of pairs; a tag keeps runs apart. `a`, `a_b`, `b_c`, `c` are hard to
+ * tell apart, and so are `d`, `d_x`, `x_d`; only `s` has a name beside the id. `long` is as long as a message may be.
+ */
 async function cast(key: string): Promise<Record<string, string>> {
   const tag = crypto.randomUUID().slice(0, 8)
   const people = {
@@ -117,8 +135,11 @@ async function cast(key: string): Promise<Record<string, string>> {
     a_b: `0${tag}a_b`,
     b_c: `b_c${tag}`,
     c: `c${tag}`,
+    d: `d${tag}`,
+    d_x: `d${tag}_x`,
+    x_d: `x_d${tag}`,
   }
-  const { s, t, o, a, b_c } = people
+  const { s, t, o, a, b_c, d, d_x } = people
   const given: Record<string, string> = {
     tag,
     ...people,
@@ -127,10 +148,14 @@ async function cast(key: string): Promise<Record<string, string>> {
     so: `${s}_${o}`,
     to: `${t}_${o}`,
     abc: `${a}_${b_c}`,
+    ddx: `${d}_${d_x}`,
+    dxd: `${d_x}_${d}`,
+    long: `${'x'.repeat(4_999)}🙂`,
   }
   for (const [name, userId] of Object.entries(people)) given[`${name}Token`] = await token(key, userId)
+  given.sToken = await token(key, s, { name: 'Ana' })
   given.adminToken = await token(key, 'operator', { role: 'ADMIN' })
-  given.expiredToken = await token(key, s, { exp: Math.floor(Date.now() / 1000) - 60 })
+  given.expiredToken = await token(key, s, { name: 'Ana', exp: Math.floor(Date.now() / 1000) - 60 })
   given.forgedToken = await token('another secret that nobody here has ever trusted', s)
   return given
 }
@@ -268,6 +293,81 @@ describe('bookings told by their service', () => {
 })
 
 describe('sockets', () => {
+  shows(['connected.socketId'], 'the greeting names the socket as the client knows it', async () => {
+    const given = await cast(secret)
+    for (const base of [at.prefix, at.root]) {
+      await using ana = await Client.open(base, given.sToken)
+      expect((await ana.heard('connected')).socketId).toBe(ana.socket.id)
+    }
+  })
+
+  for (const names of transports) {
+    shows(
+      ['polling, and the upgrade from it'],
+      `two people talk over ${names.join(', then ')}, and one of them over a WebSocket alone`,
+      async () => {
+        const given = await cast(secret)
+        await book(at.root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
+        for (const base of [at.prefix, at.root]) {
+          await using ana = await Client.open(base, given.sToken, names)
+          await using tom = await Client.open(at.root, given.tToken)
+          await tom.heard('connected')
+          await ana.heard('connected')
+          await expect.poll(() => ana.transport).toBe(names.at(-1))
+          ana.socket.emit('join-conversation', given.st)
+          await ana.heard('joined-conversation')
+          const toTom = { conversationId: given.st, receiverId: given.t, message: 'Hello Tom' }
+          ana.socket.emit('send-message', toTom)
+          const sent = await ana.heard('message-sent')
+          expect(sent).toMatchObject({ ...toTom, senderId: given.s })
+          expect(await tom.heard('new-message')).toEqual(sent)
+          tom.socket.emit('send-message', { ...toTom, receiverId: given.s, message: 'Hello Ana' })
+          const answer = await ana.heard('new-message')
+          expect(answer).toMatchObject({ message: 'Hello Ana', senderId: given.t })
+          await expect.poll(() => ana.all('message')).toEqual([sent, answer])
+          ana.socket.emit('leave-conversation', 'nothing of mine')
+          expect(await ana.heard('error')).toEqual({ message: 'Unauthorized access to conversation' })
+          expect(ana.transport).toBe(names.at(-1))
+        }
+        await expect(Client.open(at.prefix, given.forgedToken, names)).rejects.toThrow(
+          'Invalid or expired token',
+        )
+      },
+    )
+  }
+
+  shows(
+    [
+      'GET /chat/messages/:conversationId: 50 unless asked, 200 at most',
+      'GET /chat/search/:userId: 200 at most',
+      'connected.queuedMessages: the 200 newest',
+    ],
+    'a page is 50 messages unless asked for more, and never over 200, as is the queue',
+    async () => {
+      const given = await cast(secret)
+      await book(at.root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
+      await using ana = await Client.open(at.root, given.sToken)
+      const texts = Array.from({ length: 203 }, (_, i) => `message ${i}`)
+      await Promise.all(texts.map((text) => ana.send(given.st, given.t, text)))
+      const newest = texts.toReversed()
+      const page = async (query: string) => {
+        const answer = await fetch(`${at.root}/chat/${query}`, { headers: auth(given.sToken) })
+        return ((await answer.json()) as { message: string }[]).map(({ message }) => message)
+      }
+      for (const query of ['', '?limit=abc', '?limit=', '?limit=1.5', '?limit=50'])
+        expect(await page(`messages/${given.st}${query}`), query).toEqual(newest.slice(0, 50))
+      for (const query of ['?limit=200', '?limit=201', '?limit=99999', '?limit=999999999999999'])
+        expect(await page(`messages/${given.st}${query}`), query).toEqual(newest.slice(0, 200))
+      expect(await page(`messages/${given.st}?limit=500&offset=200`)).toEqual(newest.slice(200))
+      expect(await page(`search/${given.s}?q=message&limit=99999`)).toEqual(newest.slice(0, 200))
+      expect(await page(`search/${given.s}?q=message`)).toEqual(newest.slice(0, 50))
+      await using tom = await Client.open(at.prefix, given.tToken)
+      const { queuedMessages, unreadCount } = await tom.heard('connected')
+      expect((queuedMessages as { message: string }[]).map(({ message }) => message)).toEqual(texts.slice(3))
+      expect(unreadCount).toBe(203)
+    },
+  )
+
   test('the token may come in a header, as the library of the old service took it', async () => {
     const given = await cast(secret)
     const socket = io(at.root, {
@@ -426,6 +526,42 @@ describe('sockets', () => {
     expect(await rows.json()).toMatchObject([{ message: 'still here' }])
   })
 })
+
+shows(
+  ['attachments: url leads to the file'],
+  'what url points to is the file, for the two people of the message and nobody else',
+  async () => {
+    const given = await cast(secret)
+    await book(at.root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
+    for (const base of [at.prefix, at.root]) {
+      const form = new FormData()
+      form.set('file', new Blob(['notes'], { type: 'text/plain' }), 'notes.txt')
+      const upload = { method: 'POST', headers: auth(given.sToken), body: form }
+      const file = (await (await fetch(`${base}/chat/attachments`, upload)).json()) as Told
+      await using ana = await Client.open(base, given.sToken)
+      await using tom = await Client.open(base, given.tToken)
+      await tom.heard('connected')
+      await ana.send(given.st, given.t, '', { attachmentIds: [file.id] })
+      const [row] = (await (
+        await fetch(`${base}/chat/messages/${given.st}`, { headers: auth(given.tToken) })
+      ).json()) as Told[]
+      const told = [await ana.heard('message-sent'), await tom.heard('new-message'), row]
+      for (const { attachments } of told as { attachments: Told[] }[]) {
+        expect(attachments).toEqual([file])
+        const get = async (one?: string) => {
+          const headers = one === undefined ? {} : auth(one)
+          const answer = await fetch(new URL(file.url ?? '', base), { headers })
+          return [answer.status, await answer.text()]
+        }
+        expect(await get(given.tToken)).toEqual([200, 'notes'])
+        expect(await get(given.sToken)).toEqual([200, 'notes'])
+        expect((await get(given.oToken))[0]).toBe(403)
+        expect((await get(given.forgedToken))[0]).toBe(403)
+        expect((await get())[0]).toBe(401)
+      }
+    }
+  },
+)
 
 describe('who may be here', () => {
   test('a role in a token gives no more than to be one of two', async () => {
@@ -608,6 +744,7 @@ async function idOf(externalId: string | undefined): Promise<string> {
   return person?.id ?? ''
 }
 
+type Told = { id?: string; url?: string; attachments?: Told[] }
 type BookingsService = AsyncDisposable & { url: string; says: unknown; isSilent: boolean; asked: string[][] }
 
 async function bookingsService(): Promise<BookingsService> {
@@ -634,9 +771,9 @@ class Client implements AsyncDisposable {
   readonly socket: Socket
   readonly #heard: [name: string, payload: Record<string, string>][] = []
 
-  static async open(base: string, one: string | undefined): Promise<Client> {
+  static async open(base: string, one: string | undefined, transports = ['websocket']): Promise<Client> {
     const client = new Client(
-      io(base, { auth: { token: one }, transports: ['websocket'], reconnection: false, forceNew: true }),
+      io(base, { auth: { token: one }, transports, reconnection: false, forceNew: true }),
     )
     await new Promise<void>((resolve, reject) => {
       client.socket.once('connect', resolve).once('connect_error', reject)
@@ -651,6 +788,10 @@ class Client implements AsyncDisposable {
 
   get isOpen(): boolean {
     return this.socket.connected
+  }
+
+  get transport(): string {
+    return this.socket.io.engine.transport.name
   }
 
   send(conversationId = '', receiverId = '', message = '', more = {}): Promise<unknown> {
