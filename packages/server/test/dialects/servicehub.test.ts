@@ -2,11 +2,15 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { promisify } from 'node:util'
-import { decodeJwt, SignJWT } from 'jose'
+import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { keyFor } from '../../src/chat/access-tokens.ts'
 import { idOfAlias } from '../../src/chat/aliases.ts'
+import { sendMessage } from '../../src/chat/messages.ts'
+import { authenticate } from '../../src/chat/sessions.ts'
+import type { Door } from '../../src/dialects/door.ts'
+import { readToken } from '../../src/dialects/servicehub/tokens.ts'
 import { type Answer, type Person, startServer, type TestServer } from '../../src/testing.ts'
 import { insides, upload } from '../world.ts'
 import { type Fixture, readFixtures, readRows, replay } from './replay.ts'
@@ -35,7 +39,7 @@ test('every row of the tables has an exchange that shows it, and no exchange sho
 })
 
 const slow = (fixture: Fixture) =>
-  fixture.covers.some((row) => row === 'presence counts sockets' || row.startsWith('a forgotten typing'))
+  fixture.covers.some((row) => row.startsWith('presence ') || row.startsWith('a forgotten typing'))
 const ways = { prefix: fixtures, root: fixtures.filter((fixture) => !slow(fixture)) }
 
 // Both ways in lead to the same workspace: a tag keeps the names of one run apart from those of the others.
@@ -90,6 +94,119 @@ test('the walkthrough of a newcomer, with curl and a WebSocket client', async ()
     message: { id: sent.id, conversationId: chat, body: 'Have you rye?', sender: { username: 'walker' } },
   })
   baker.close()
+})
+
+test('a token lasts an hour from when it was made, and says who holds it and nothing of what is secret', async () => {
+  const before = Math.floor(Date.now() / 1000)
+  const { id, token } = await signUp('hour')
+  const { iat = 0, exp = 0, ...claims } = decodeJwt(token)
+  expect(iat).toBeGreaterThanOrEqual(before)
+  expect(iat).toBeLessThanOrEqual(Math.ceil(Date.now() / 1000))
+  expect(exp - iat).toBe(3_600)
+  expect(claims).toMatchObject({ id, role: 'CUSTOMER', username: 'hour' })
+  expect(Object.keys(claims).sort()).toEqual(['demo', 'id', 'role', 'sid', 'sub', 'sv', 'username'])
+  expect(decodeProtectedHeader(token)).toEqual({ alg: 'HS256', typ: 'JWT' })
+})
+
+test('a store that failed while the key was fetched is asked again, and no token is blamed for it', async () => {
+  const { chat, log } = demo.running.parley
+  const { token, id } = await signUp('patient')
+  const mount = { dialect: 'servicehub', workspaceId: demo.workspaceId, base: '', options: {} }
+  const door = { mount, log, chat: { ...chat, db: undefined } }
+  await expect(readToken(door as unknown as Door, token)).rejects.toThrow(TypeError)
+  Object.assign(door.chat, { db: chat.db })
+  expect(await readToken(door as unknown as Door, token)).toMatchObject({ id })
+})
+
+test('the whole history is its newest 2,000 messages, ascending, and what is older is a page', async () => {
+  const { chat: name, agent, customer, ear } = await scene('long')
+  ear.close()
+  const { chat } = demo.running.parley
+  const conversationId = (await idOfAlias(db(), demo.workspaceId, 'decimal', 'conversation', name)) ?? ''
+  const olga = await demo.person('owner', 'Olga')
+  const actor = await authenticate(chat, olga.token, { address: null, origin: null })
+  const lines = Array.from({ length: 2_003 }, (_, i) => `line ${i}`)
+  for (const body of lines.slice(0, 4)) await send(name, customer, body)
+  for (let at = 4; at < lines.length; at += 200) {
+    const some = lines.slice(at, at + 200)
+    await Promise.all(
+      some.map((body) => sendMessage(chat, actor, { conversationId, clientMessageId: body, body })),
+    )
+  }
+  const history = async (query: string) => {
+    const { body } = await call('GET', `/conversations/${name}/messages${query}`, { token: agent.token })
+    return body as { id: string; body: string }[]
+  }
+  const bodies = (messages: { body: string }[]) => messages.map(({ body }) => body)
+  const shown = await history('')
+  expect(shown).toHaveLength(2_000)
+  expect(shown[0]?.body).toBe('line 3')
+  expect(bodies(shown).sort()).toEqual(lines.slice(3).sort())
+  const numbers = shown.map(({ id }) => Number(id))
+  expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
+  expect(bodies(await history('?limit=9999'))).toEqual(bodies(shown))
+  expect(bodies(await history(`?before=${shown[0]?.id}`))).toEqual(['line 0', 'line 1', 'line 2'])
+  expect(bodies(await history(`?before=${shown[0]?.id}&limit=2`))).toEqual(['line 1', 'line 2'])
+})
+
+test('every entry has an id of its own', async () => {
+  const { business, chat, customer, agent, ear } = await scene('entries')
+  ear.close()
+  const other = await call('POST', '/createClientChat', {
+    token: customer.token,
+    body: { businessId: business.id, conversationType: 'SALES' },
+  })
+  const ids: string[] = []
+  for (const id of [chat, other.body.newParticipantEntry.conversationId]) {
+    const { body } = await call('GET', `/conversations/${id}/participants`, { token: agent.token })
+    ids.push(...body.map((entry: { id: string }) => entry.id))
+  }
+  expect(new Set(ids).size).toBe(4)
+  for (const [path, { token }] of [
+    ['/getClientChats', customer],
+    ['/getAgentChats', agent],
+  ] as const) {
+    const { body } = await call('GET', path, { token })
+    expect(body.userAsParticipantList).toHaveLength(2)
+    for (const entry of body.userAsParticipantList) expect(ids).toContain(entry.id)
+  }
+})
+
+test('a text of 32 KiB is taken, one byte more is not', async () => {
+  const { chat, customer, ear } = await scene('size')
+  const longest = 'é'.repeat(16_384)
+  expect((await send(chat, customer, longest)).body.body).toBe(longest)
+  const refused = await send(chat, customer, `${longest}x`)
+  expect({ status: refused.status, body: refused.body }).toEqual({
+    status: 400,
+    body: { error: 'body is too long' },
+  })
+  ear.close()
+})
+
+test('those who are here are those whom the caller may see, each once', async () => {
+  const { business, customer, agent, ear } = await scene('present')
+  const account = { username: 'present-two', email: 'present-two@example.com', password: 'pw' }
+  const { body: second } = await call('POST', '/register-agent', {
+    body: { ...account, businessId: business.id },
+  })
+  const { token } = (await call('POST', '/login', { body: account })).body
+  const elsewhere = await scene('absent')
+  const ears = await Promise.all(
+    [agent.token, agent.token, token].map((each) => Ear.open(`${root}?token=${each}`)),
+  )
+  for (const each of ears) await each.hears('WELCOME')
+  const expected = [
+    { userId: customer.id, role: 'CUSTOMER' },
+    { userId: agent.id, role: 'AGENT' },
+    { userId: second.id, role: 'AGENT' },
+  ]
+  const byId = (a: { userId: string }, b: { userId: string }) => Number(a.userId) - Number(b.userId)
+  for (const each of [customer.token, agent.token, token]) {
+    const { body } = await call('GET', '/presence/online-users', { token: each })
+    expect(body.sort(byId)).toEqual(expected.toSorted(byId))
+  }
+  for (const each of [ear, elsewhere.ear, ...ears]) each.close()
 })
 
 test('what happens at the desk is told here: answers, reading, but no notes', async () => {
@@ -314,7 +431,8 @@ test('bad input is refused in the shape of this dialect, whatever it is', async 
 })
 
 test('nothing of another workspace is found, and its tokens open nothing', async () => {
-  const { customer } = await scene('here')
+  const { customer, agent, chat, ear } = await scene('here')
+  ear.close()
   const elsewhere = await demo.workspace()
   const eve = await demo.person('contact', 'Eve', elsewhere.workspaceId)
   const { conversation } = await eve.call('conversation.create', {
@@ -332,8 +450,28 @@ test('nothing of another workspace is found, and its tokens open nothing', async
       .values({ workspace_id: elsewhere.workspaceId, scheme: 'decimal', kind, id, name: '987654321' })
       .execute()
   const { token } = customer
-  expect((await call('GET', '/conversations/987654321/messages', { token })).status).toBe(404)
-  expect((await call('GET', '/messages/987654321', { token })).status).toBe(404)
+  const noConversation = { error: 'Conversation with given id not found' }
+  const noSide = { error: 'Failed to mark message as read by customer' }
+  for (const [method, path, said] of [
+    ['GET', '/conversations/987654321/messages', noConversation],
+    ['POST', '/conversations/987654321/messages', noConversation],
+    ['PATCH', '/conversations/987654321/messages/987654321/read/customer', noSide],
+    ['PATCH', `/conversations/${chat}/messages/987654321/read/customer`, noSide],
+    ['PATCH', '/conversations/987654321/markAllAsRead/CUSTOMER', noConversation],
+    ['GET', '/conversations/987654321/participants', noConversation],
+    ['POST', '/conversations/987654321/typing', noConversation],
+    ['GET', '/messages/987654321', { error: 'Message not found' }],
+  ] as const) {
+    const body = method === 'POST' ? { senderId: customer.id, userId: customer.id, body: 'x' } : undefined
+    const answer = await call(method, path, { token, body })
+    expect([answer.status, answer.body], `${method} ${path}`).toEqual([404, said])
+  }
+  const deletion = await call('DELETE', '/deleteChatForAll', {
+    token: agent.token,
+    body: { conversationId: '987654321' },
+  })
+  expect(deletion.status).toBe(404)
+  expect((await eve.call('message.list', { conversationId: conversation.id })).messages).toHaveLength(1)
   const create = { businessId: '987654321', conversationType: 'SUPPORT' }
   expect((await call('POST', '/createClientChat', { token, body: create })).status).toBe(400)
   const key = await keyFor(demo.running.parley.chat, `dialect servicehub ${elsewhere.workspaceId}`)
@@ -480,6 +618,8 @@ describe('in a workspace of its own', () => {
         })
       ).body,
     ).toEqual({ success: true })
+    const alone = await at('GET', '/presence/online-users')
+    expect(alone.body).toEqual([{ userId: person.id, role: 'CUSTOMER' }])
     const { body: other } = await post('/register', account())
     const stranger = { senderId: other.id, body: 'as somebody else' }
     expect((await at('POST', `/conversations/${chat}/messages`, { body: stranger })).status).toBe(403)
@@ -489,19 +629,72 @@ describe('in a workspace of its own', () => {
     })
     // An agent of theirs behind the same address changes nothing: each side is marked by its own people.
     const agent = account({ businessId: business.id })
-    await at('POST', '/register-agent', { body: agent, headers: granted })
-    const agentEar = await Ear.open(`${legacy}/ws?token=${(await post('/login', agent)).body.token}`)
+    const { body: agentMade } = await at('POST', '/register-agent', { body: agent, headers: granted })
+    const agentsToken = (await post('/login', agent)).body.token
+    const agentEar = await Ear.open(`${legacy}/ws?token=${agentsToken}`)
     await agentEar.hears('WELCOME')
+    const answer = { senderId: agentMade.id, body: 'from an agent' }
+    const answered = await at('POST', `/conversations/${chat}/messages`, { body: answer })
+    expect([answered.status, answered.body.readByAgents]).toEqual([201, true])
+    const byCustomer = `/conversations/${chat}/messages/${answered.body.id}/read/customer`
+    const read = await at('PATCH', byCustomer)
+    expect([read.status, read.body]).toEqual([
+      200,
+      { success: true, message: expect.objectContaining({ id: answered.body.id, readByCustomer: true }) },
+    ])
+    const second = await at('POST', `/conversations/${chat}/messages`, { body: line })
+    const byAgent = `/conversations/${chat}/messages/${second.body.id}/read/agent`
+    expect((await at('PATCH', byAgent)).body).toEqual({
+      success: true,
+      message: expect.objectContaining({ id: second.body.id, readByAgents: true }),
+    })
+    const { body: participants } = await at('GET', `/conversations/${chat}/participants`)
+    expect(participants.map((entry: { userId: string }) => entry.userId).sort()).toEqual(
+      [person.id, agentMade.id].sort(),
+    )
+    const here = await at('GET', '/presence/online-users')
+    expect(here.body.map((one: { userId: string }) => one.userId).sort()).toEqual(
+      [person.id, agentMade.id].sort(),
+    )
     expect((await at('PATCH', `/conversations/${chat}/markAllAsRead/CUSTOMER`)).status).toBe(200)
     expect((await at('PATCH', `/conversations/${chat}/markAllAsRead/AGENT`)).body).toEqual({
       success: true,
       count: 1,
     })
     agentEar.close()
+    // With the agent gone nobody stands behind the agents' side, nor behind a chat of other people.
+    await expect.poll(async () => (await at('PATCH', byAgent)).status).toBe(403)
+    const somebody = account()
+    await post('/register', somebody)
+    const theirToken = (await post('/login', somebody)).body.token
+    const theirs = await at('POST', '/createClientChat', {
+      token: theirToken,
+      body: { businessId: business.id, conversationType: 'SUPPORT' },
+    })
+    const theirChat = theirs.body.newParticipantEntry.conversationId
+    for (const [method, path] of [
+      ['GET', `/conversations/${theirChat}/messages`],
+      ['PATCH', `/conversations/${theirChat}/messages/${sent.body.id}/read/customer`],
+      ['PATCH', `/conversations/${theirChat}/markAllAsRead/CUSTOMER`],
+      ['GET', `/conversations/${theirChat}/participants`],
+    ] as const)
+      expect((await at(method, path)).status, `${method} ${path}`).toBe(403)
+    const theirEar = await Ear.open(`${legacy}/ws?token=${theirToken}`)
+    await theirEar.hears('WELCOME')
+    for (const each of [chat, theirChat])
+      expect((await at('GET', `/conversations/${each}/participants`)).status).toBe(200)
+    theirEar.close()
     expect((await at('GET', '/getClientChats')).status).toBe(401)
     expect((await own.rest('GET', `/servicehub/conversations/${chat}/messages`)).status).toBe(401)
     ear.close()
     await expect.poll(async () => (await at('GET', `/conversations/${chat}/messages`)).status).toBe(401)
+    for (const [method, path] of [
+      ['PATCH', byCustomer],
+      ['PATCH', byAgent],
+      ['GET', `/conversations/${chat}/participants`],
+      ['GET', '/presence/online-users'],
+    ] as const)
+      expect((await at(method, path)).status, `${method} ${path}`).toBe(401)
   })
 })
 
@@ -531,6 +724,8 @@ async function specialTokens(): Promise<Record<string, string>> {
     gone,
     unsigned: `${unsigned}.`,
     withoutId: await sign({ role: 'AGENT' }, 60),
+    // No store can look for a person of this id: reading it is a fault of ours.
+    unreadable: await sign({ id: '1', role: 'AGENT', sub: 'no uuid', sid: 'no uuid', sv: 1 }, 60),
     expired: await sign({ id: '1', role: 'AGENT' }, -60),
   }
 }

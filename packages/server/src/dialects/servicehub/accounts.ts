@@ -86,7 +86,7 @@ export function accountRoutes(app: FastifyInstance, door: Door, entrance: Entran
     return { token }
   })
 
-  app.get('/getUserDetails', async (request) => {
+  app.get('/getUserDetails', { config: { broken: refusals.detailsBroken } }, async (request) => {
     const claims = await entrance.claims(request)
     const [person] = await peopleByIds(chat.db, mount.workspaceId, [claims.userId])
     if (!person || person.deactivated_at !== null) throw refusals.userNotFound()

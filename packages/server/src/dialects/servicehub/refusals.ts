@@ -36,6 +36,7 @@ export const refusals = {
   credentialsRequired: error(400, 'username and password are required'),
   wrongCredentials: error(401, 'Invalid username or password'),
   userNotFound: error(404, 'User not found'),
+  detailsBroken: error(500, 'Internal server error'),
   notAnOperator: error(403, 'Only an admin may register a business here'),
 
   noBusinessId: error(400, 'Missing businessId'),

@@ -12,6 +12,13 @@ import { peopleAt } from './people.ts'
 import { Refusal, refusalOf, refusals } from './refusals.ts'
 import { streamRoute } from './stream.ts'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What this route says of a fault of ours, if it has words of its own. */
+    broken?: () => Refusal
+  }
+}
+
 /** Everything of this dialect that is HTTP, with its own parser, errors and origins. */
 export async function routes(app: FastifyInstance, door: Door): Promise<void> {
   readJson(app)
@@ -66,7 +73,8 @@ function parse(body: Buffer): unknown {
 
 function answerErrors(app: FastifyInstance, door: Door): void {
   app.setErrorHandler((error, request, reply) => {
-    const refusal = refusalOf(error)
+    const known = refusalOf(error)
+    const refusal = (known.status === 500 && request.routeOptions.config.broken?.()) || known
     if (refusal.status >= 500)
       door.log.error(
         { err: error, path: request.routeOptions.url },

@@ -59,8 +59,9 @@ export async function holderOf(door: Door, claims: Claims, { address }: Caller):
 }
 
 async function verified(door: Door, token: string, established: boolean) {
+  const key = await keyOf(door)
   try {
-    const { payload } = await jwtVerify(token, await keyOf(door), {
+    const { payload } = await jwtVerify(token, key, {
       algorithms: [algorithm],
       requiredClaims: ['exp'],
       ...(established && { currentDate: new Date(0) }),
@@ -77,7 +78,11 @@ const keys = new WeakMap<Door, Promise<Uint8Array>>()
 /** The same at every mount of a workspace, so that a token from the prefix is good at the root. */
 function keyOf(door: Door): Promise<Uint8Array> {
   const { dialect, workspaceId } = door.mount
-  const key = keys.get(door) ?? keyFor(door.chat, `dialect ${dialect} ${workspaceId}`)
+  const known = keys.get(door)
+  if (known) return known
+  const key = keyFor(door.chat, `dialect ${dialect} ${workspaceId}`)
   keys.set(door, key)
+  // A store that did not answer once is asked again.
+  key.catch(() => keys.delete(door))
   return key
 }
