@@ -26,7 +26,8 @@ export type Step =
   /** Connects a Socket.IO client under a name; `refused` is the message of the connect_error it must get. */
   | { connect: string; auth?: Record<string, unknown>; refused?: string }
   | { say: string; frame: unknown }
-  | { emit: string; event: string; args: unknown[] }
+  /** With `acked`, waits for the answer of the event's callback and compares it. */
+  | { emit: string; event: string; args: unknown[]; acked?: unknown }
   /** The next frames (raw) or `[event, …args]` (Socket.IO), in this order. */
   | { hears: string; frames: unknown[] }
   /** Nothing more is heard for a while; frames not taken by `hears` count. */
@@ -69,6 +70,7 @@ type Ear = {
   close(): void
   say(frame: unknown): void
   emit(event: string, args: unknown[]): void
+  ask(event: string, args: unknown[]): Promise<unknown>
   code: number | null
   reason: string
 }
@@ -98,8 +100,10 @@ export async function replay(
         else if (typeof outcome === 'string') throw new Error(`${where}: refused with ${outcome}`)
         else ears.set(step.connect, outcome)
       } else if ('say' in step) ear(step.say).say(step.frame)
-      else if ('emit' in step) ear(step.emit).emit(step.event, step.args)
-      else if ('hears' in step) {
+      else if ('emit' in step) {
+        if (step.acked === undefined) ear(step.emit).emit(step.event, step.args)
+        else match(await ear(step.emit).ask(step.event, step.args), step.acked, saved, where)
+      } else if ('hears' in step) {
         for (const expected of step.frames)
           match(
             await next(ear(step.hears), `${where}, ${step.hears}`),
@@ -165,6 +169,9 @@ async function openRaw(base: string, path: string): Promise<Ear> {
     emit: () => {
       throw new Error('A raw WebSocket has no events; use say')
     },
+    ask: async () => {
+      throw new Error('A raw WebSocket has no events; use say')
+    },
   }
   socket.on('message', (data) => ear.heard.push(JSON.parse(data.toString())))
   socket.on('close', (code, reason) => {
@@ -187,6 +194,7 @@ async function connectIo(base: string, auth: Record<string, unknown> = {}): Prom
       throw new Error('Socket.IO speaks in events; use emit')
     },
     emit: (event, args) => socket.emit(event, ...args),
+    ask: (event, args) => socket.timeout(5_000).emitWithAck(event, ...args),
   }
   socket.onAny((...args) => ear.heard.push(args))
   socket.on('disconnect', () => {
