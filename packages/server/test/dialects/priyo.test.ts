@@ -1,4 +1,4 @@
-import { randomUUIDv7 } from 'node:crypto'
+import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
@@ -167,10 +167,16 @@ async function ask(
 }
 
 /** What an upload is answered with. */
-async function upload(token = '', name = '', type = '', bytes: string | Uint8Array<ArrayBuffer> = 'x') {
+async function upload(
+  token = '',
+  name = '',
+  type = '',
+  bytes: string | Uint8Array<ArrayBuffer> = 'x',
+  base = open.bases.prefix,
+) {
   const form = new FormData()
   form.set('file', new Blob([bytes], { type }), name)
-  const response = await fetch(`${open.bases.prefix}/api/upload`, {
+  const response = await fetch(`${base}/api/upload`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}` },
     body: form,
@@ -786,13 +792,15 @@ describe('what the exchanges cannot say', () => {
     await expect.poll(() => limit.count('a').remaining).toBe(0)
   })
 
-  test('over HTTPS browsers are told to stay there, and every page of a list may call', async () => {
+  test('over HTTPS browsers are told to stay there, and the options of a mount hold', async () => {
     const origins = 'https://shop.example+https://www.shop.example'
+    const options = `accessExpiresIn=1m&refreshExpiresIn=2h&maxFileSize=1572864&origins=${origins}`
     await using server = await startServer({
-      env: { TRUST_PROXY: 'on', PARLEY_MOUNTS: `priyo?origins=${origins}` },
+      env: { TRUST_PROXY: 'on', PARLEY_MOUNTS: `priyo?${options}` },
     })
+    const base = `${server.url}/priyo`
     const get = async (headers: Record<string, string>) =>
-      (await fetch(`${server.url}/priyo/health`, { headers })).headers
+      (await fetch(`${base}/health`, { headers })).headers
     expect((await get({})).get('strict-transport-security')).toBeNull()
     const secure = await get({ 'x-forwarded-proto': 'https' })
     expect(secure.get('strict-transport-security')).toBe('max-age=15552000')
@@ -801,6 +809,53 @@ describe('what the exchanges cannot say', () => {
     }
     const usually = await get({ origin: 'http://localhost:3000' })
     expect(usually.get('access-control-allow-origin')).toBeNull()
+    const user = { email: 'options@example.com', username: 'options', password: 'secret1' }
+    const { body } = await ask(base, 'POST', '/api/auth/register', undefined, user)
+    const lifetime = ({ exp, iat }: Record<string, unknown>) => Number(exp) - Number(iat)
+    expect(lifetime(claimsOf(body.tokens.accessToken))).toBe(60)
+    expect(lifetime(claimsOf(body.tokens.refreshToken))).toBe(7_200)
+    const most = new Uint8Array(1_572_864)
+    expect((await upload(body.tokens.accessToken, 'a.txt', 'text/plain', most, base)).status).toBe(200)
+    const more = new Uint8Array(1_572_865)
+    const refused = await upload(body.tokens.accessToken, 'a.txt', 'text/plain', more, base)
+    expect(refused).toEqual({ status: 413, body: { error: 'File too large', maxSize: '1.5MB' } })
+  })
+
+  test('the secret of scripts and an invitation let staff in, the latter once', async () => {
+    const secret = randomBytes(24).toString('base64url')
+    await using server = await startServer({ env: { REGISTRATION_SECRET: secret } })
+    const refused = {
+      status: 403,
+      body: { error: 'Insufficient permissions', required: ['ADMIN'], current: null },
+    }
+    let count = 0
+    const signUp = async (role: string, given: object, headers: Record<string, string> = {}) => {
+      count += 1
+      const user = { email: `staff${count}@example.com`, username: `staff${count}`, password: 'secret1' }
+      const response = await fetch(`${server.url}/priyo/api/auth/register`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify({ ...user, role, ...given }),
+      })
+      return { status: response.status, body: (await response.json()) as Answer['body'] }
+    }
+    for (const [role, given, headers] of [
+      ['ADMIN', { registrationSecret: secret }, {}],
+      ['AGENT', {}, { 'x-registration-secret': secret }],
+    ] as const) {
+      const entered = await signUp(role, given, headers)
+      expect(entered.status).toBe(201)
+      expect(entered.body.user.role).toBe(role)
+    }
+    const wrong = secret.split('').reverse().join('')
+    expect(await signUp('AGENT', { registrationSecret: wrong })).toEqual(refused)
+    expect(await signUp('AGENT', {}, { 'x-registration-secret': wrong })).toEqual(refused)
+    const owner = await server.person('owner', 'Olga')
+    const { token: invitation } = await owner.call('invitation.create', { role: 'agent' })
+    expect(await signUp('ADMIN', { invitation })).toEqual(refused)
+    const entered = await signUp('AGENT', { invitation })
+    expect([entered.status, entered.body.user?.role]).toEqual([201, 'AGENT'])
+    expect(await signUp('AGENT', { invitation })).toEqual(refused)
   })
 })
 
