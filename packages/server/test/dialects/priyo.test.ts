@@ -785,7 +785,7 @@ describe('what the exchanges cannot say', () => {
       expect(headers.get('ratelimit-limit')).toBe(most)
       expect(headers.get('ratelimit-reset')).toBe('900')
     }
-    const limit = new AddressLimit(1, 20)
+    const limit = new AddressLimit(1, 200)
     expect([limit.count('a'), limit.count('a'), limit.count('b')].map(({ remaining }) => remaining)).toEqual([
       0, -1, 0,
     ])

@@ -31,30 +31,33 @@ export class MemberRoom {
     return before
   }
 
-  sent(id: string, seq: number): void {
-    this.#sent.push({ id, seq, reached: new Set() })
+  /** Takes a message that this socket has just sent; returns whom it has reached already. */
+  sent(id: string, seq: number, senderId: string): string[] {
+    const reached = [...this.#delivered.keys()].filter(
+      (userId) => userId !== senderId && this.#has(userId, seq),
+    )
+    this.#sent.push({ id, seq, reached: new Set(reached) })
     if (this.#sent.length > mostSent) this.#sent = this.#sent.slice(-mostSent / 2)
-  }
-
-  /** Whose marks are known here. */
-  get marked(): string[] {
-    return [...this.#delivered.keys()]
+    return reached
   }
 
   /** Whether a message of this socket has still to reach somebody besides its sender. */
   awaits(senderId: string): boolean {
     const others = [...this.members].filter((userId) => userId !== senderId)
-    return this.#sent.some(({ reached }) => others.some((userId) => !reached.has(userId)))
+    const waiting = this.#sent.findLast(({ reached }) => others.some((userId) => !reached.has(userId)))
+    return waiting !== undefined
   }
 
   /** Messages of this socket that have just reached this person, each with everybody it has reached. */
   reached(userId: string): { id: string; reached: string[] }[] {
-    const delivered = this.#delivered.get(userId) ?? 0
-    const read = this.#read.get(userId) ?? []
     return this.#sent.flatMap(({ id, seq, reached }) => {
-      if (reached.has(userId) || (seq > delivered && !isWithin(seq, read))) return []
+      if (reached.has(userId) || !this.#has(userId, seq)) return []
       reached.add(userId)
       return [{ id, reached: [...reached] }]
     })
+  }
+
+  #has(userId: string, seq: number): boolean {
+    return seq <= (this.#delivered.get(userId) ?? 0) || isWithin(seq, this.#read.get(userId) ?? [])
   }
 }

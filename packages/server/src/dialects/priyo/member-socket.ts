@@ -166,8 +166,8 @@ export class MemberSocket {
     const isNew = !this.#rooms.has(conversationId)
     const room = await this.#attend(conversationId, { joined: false })
     if (!room) return
-    room.sent(id, seq)
-    for (const userId of room.marked) this.#tellReached(room, conversationId, userId)
+    const reached = room.sent(id, seq, this.#actor.userId)
+    if (reached.length > 0) this.#tellDelivered(conversationId, id, reached)
     if (isNew) await this.#catchUp(conversationId)
     await this.#dropIfIdle(conversationId, room)
     const outside = [...this.#rooms].filter(([, one]) => !one.joined)
@@ -251,21 +251,22 @@ export class MemberSocket {
     const room = this.#rooms.get(conversationId)
     if (!room) return
     const before = room.mark(receipt)
-    this.#tellReached(room, conversationId, receipt.userId)
+    if (receipt.userId !== this.#actor.userId) {
+      for (const { id, reached } of room.reached(receipt.userId)) {
+        this.#tellDelivered(conversationId, id, reached)
+      }
+    }
     if (!room.joined) return this.#dropIfIdle(conversationId, room)
     const spans = newSpans(before, readSpans(receipt))
     if (spans.length > 0) await this.#tellRead(conversationId, receipt.userId, spans)
   }
 
-  #tellReached(room: MemberRoom, conversationId: string, userId: string): void {
-    if (userId === this.#actor.userId) return
-    for (const { id, reached } of room.reached(userId)) {
-      this.#socket.emit('message:delivered', {
-        messageId: idOf(id),
-        conversationId: idOf(conversationId),
-        deliveredTo: reached.map(idOf),
-      })
-    }
+  #tellDelivered(conversationId: string, messageId: string, reached: string[]): void {
+    this.#socket.emit('message:delivered', {
+      messageId: idOf(messageId),
+      conversationId: idOf(conversationId),
+      deliveredTo: reached.map(idOf),
+    })
   }
 
   async #tellRead(conversationId: string, userId: string, spans: ReturnType<typeof newSpans>): Promise<void> {
