@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHmac, createSecretKey, generateKeyPairSync, randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -21,17 +23,21 @@ let server: TestServer
 let base: string
 let root: string
 let strict: string
+let limited: string
 let secret: string
 
 beforeAll(async () => {
   server = await startServer({
     args: ['--demo'],
-    env: { PARLEY_MOUNTS: `${dialect}:0,${dialect}:0?closed=reject&origins=https://care.example` },
+    env: {
+      PARLEY_MOUNTS: `${dialect}:0,${dialect}:0?closed=reject&origins=https://care.example,${dialect}:0?requestLimit=3`,
+    },
   })
   base = `${server.url}/${dialect}`
-  const [first, second] = server.running.mounts
+  const [first, second, third] = server.running.mounts
   root = first?.url ?? ''
   strict = second?.url ?? ''
+  limited = third?.url ?? ''
   secret = server.running.demo?.identitySecret ?? ''
 })
 afterAll(() => server[Symbol.asyncDispose]())
@@ -75,11 +81,11 @@ async function cast(): Promise<Record<string, string>> {
 
 describe('recorded exchanges', () => {
   test.for(fixtures)('at the prefix: $title', async (fixture) => {
-    await replay(fixture, base, await cast())
+    await replay(fixture, base, { ...(await cast()), mount: `/${dialect}` })
   })
 
   test.for(fixtures)('at a root mount: $title', async (fixture) => {
-    await replay(fixture, root, await cast())
+    await replay(fixture, root, { ...(await cast()), mount: '' })
   })
 
   test('every row of the tables is shown by an exchange, and no exchange shows a row that is not there', () => {
@@ -160,7 +166,8 @@ describe('who comes', () => {
     const audience = `care-for-all-api-${randomUUID()}`
     await owner.call('identityKey.create', {
       kind: 'rs256',
-      publicKey: pem,
+      // As a variable of the environment holds it: newlines are the two characters \n.
+      publicKey: pem.trim().replaceAll('\n', '\\n'),
       userIdClaim: 'userId',
       issuer: 'care-for-all-auth',
       audience,
@@ -180,6 +187,36 @@ describe('who comes', () => {
     const content = `${part({ alg: 'HS256' })}.${part({ userId: 'x', role: 'ADMIN', iss: 'care-for-all-auth', aud: audience })}`
     const confused = `${content}.${createHmac('sha256', pem).update(content).digest('base64url')}`
     expect((await call(confused, 'GET', '')).status).toBe(401)
+  })
+
+  test('keys that a token brings along, or points at, are not looked at', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const jwk = { ...publicKey.export({ format: 'jwk' }), alg: 'RS256', kid: 'own' }
+    const asked: string[] = []
+    const keys = createServer((request, response) => {
+      asked.push(request.url ?? '')
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify({ keys: [jwk] }))
+    })
+    await new Promise<void>((resolve) => keys.listen(0, '127.0.0.1', resolve))
+    try {
+      const jku = `http://127.0.0.1:${(keys.address() as AddressInfo).port}/keys`
+      for (const header of [{ jwk }, { jku, kid: 'own' }, { x5u: jku }, { kid: '../../../../dev/null' }]) {
+        const token = await new SignJWT({ userId: randomUUID(), role: 'ADMIN' })
+          .setProtectedHeader({ alg: 'RS256', ...header })
+          .setExpirationTime('15m')
+          .sign(privateKey)
+        expect(errorOf(await call(token, 'GET', '')), JSON.stringify(header)).toEqual([401, 'UNAUTHORIZED'])
+      }
+      const empty = await new SignJWT({ userId: randomUUID(), role: 'ADMIN' })
+        .setProtectedHeader({ alg: 'HS256', kid: '/dev/null' })
+        .setExpirationTime('15m')
+        .sign(new Uint8Array(32))
+      expect(errorOf(await call(empty, 'GET', ''))).toEqual([401, 'UNAUTHORIZED'])
+      expect(asked).toEqual([])
+    } finally {
+      keys.close()
+    }
   })
 
   test('switching somebody off ends their requests and their sockets within two seconds', async () => {
@@ -312,6 +349,27 @@ describe('a conversation', () => {
     expect(heardBy(line, 'message_received')).toEqual([])
   })
 
+  test('is listed and read a hundred at a time, however many are asked for', async () => {
+    const token = await user(randomUUID())
+    const id = await open(token)
+    const inTurn = async (count: number, work: (i: number) => Promise<unknown>) => {
+      for (let at = 0; at < count; at += 20)
+        await Promise.all(Array.from({ length: Math.min(20, count - at) }, (_, i) => work(at + i)))
+    }
+    await inTurn(101, (i) => call(token, 'POST', `/${id}/messages`, { content: `line ${i}` }))
+    await inTurn(100, () => open(token))
+    const listed = await call(token, 'GET', '?limit=1000')
+    expect(listed.body.data?.conversations).toHaveLength(100)
+    expect(listed.body.data?.pagination).toEqual({ total: 101, page: 1, limit: 100 })
+    const last = await call(token, 'GET', '?limit=1000&page=2')
+    expect(last.body.data?.conversations).toHaveLength(1)
+    const read = await call(token, 'GET', `/${id}/messages?limit=101`)
+    expect(read.body.data?.messages).toHaveLength(100)
+    expect(read.body.data?.pagination).toEqual({ total: 101, page: 1, limit: 100 })
+    const oldest = await call(token, 'GET', `/${id}/messages?limit=101&page=2`)
+    expect(oldest.body.data?.messages).toHaveLength(1)
+  })
+
   test('refuses a flood on a socket that stays open', async () => {
     const token = await user(randomUUID())
     const id = await open(token)
@@ -326,10 +384,70 @@ describe('a conversation', () => {
   })
 })
 
+describe('with requestLimit', () => {
+  test('whoever asks more often in a minute is told when to come back, and others are not held up', async () => {
+    const token = await user(randomUUID())
+    const id = await open(token, limited)
+    const line = await Line.open(id, token, limited)
+    expect((await call(token, 'GET', '', undefined, limited)).status).toBe(200)
+    expect((await call(token, 'POST', `/${id}/messages`, { content: 'one' }, limited)).status).toBe(201)
+    for (const [method, path, body] of [
+      ['GET', '', undefined],
+      ['POST', '', {}],
+      ['POST', `/${id}/messages`, { content: 'two' }],
+      ['PUT', `/${id}/read`, undefined],
+    ] as const) {
+      const refused = await call(token, method, path, body, limited)
+      expect([refused.status, refused.body], `${method} ${path}`).toEqual([
+        429,
+        {
+          success: false,
+          error: { code: 'RATE_LIMITED', message: 'Too many requests, please slow down' },
+        },
+      ])
+      const seconds = Number(refused.headers.get('retry-after'))
+      expect(seconds).toBeGreaterThanOrEqual(1)
+      expect(seconds).toBeLessThanOrEqual(60)
+    }
+    // Not applied; the same person elsewhere, and others here, may ask.
+    const history = await call(token, 'GET', `/${id}/messages`)
+    expect(history.body.data).toMatchObject({ pagination: { total: 1 } })
+    expect((await call(await user(randomUUID()), 'GET', '', undefined, limited)).status).toBe(200)
+    line.say({ type: 'message', content: 'by the socket' })
+    await line.hears('message_sent')
+  })
+
+  test('it holds at the prefix in the same words', async () => {
+    const env = { PARLEY_MOUNTS: `${dialect}?requestLimit=1` }
+    await using own = await startServer({ args: ['--demo'], env })
+    const token = await sign({ userId: 'ana' }, '15m', own.running.demo?.identitySecret)
+    const at = `${own.url}/${dialect}`
+    expect((await call(token, 'GET', '', undefined, at)).status).toBe(200)
+    const refused = await call(token, 'GET', '', undefined, at)
+    expect(errorOf(refused)).toEqual([429, 'RATE_LIMITED'])
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+  })
+
+  test('and without it the usual limit holds where limits are on', async () => {
+    const app = Fastify({ logger: false })
+    const { chat } = server.running.parley
+    const config = { ...chat.config, rateLimit: true }
+    const mount = { dialect, workspaceId: server.workspaceId, base: '', options: {} }
+    const door = { mount, chat: { ...chat, config }, log: server.running.parley.log } as unknown as Door
+    await routes(app as unknown as FastifyInstance, door)
+    const answer = await app.inject({
+      url: '/api/conversations',
+      headers: { authorization: `Bearer ${await user(randomUUID())}` },
+    })
+    expect([answer.statusCode, answer.headers['x-ratelimit-limit']]).toEqual([200, '6000'])
+    await app.close()
+  })
+})
+
 describe('what goes wrong on our side', () => {
   const door = {
     mount: { dialect, workspaceId: randomUUID(), base: '', options: {} },
-    chat: { db: undefined },
+    chat: { db: undefined, config: { rateLimit: false } },
     log: pino({ level: 'silent' }),
   } as unknown as Door
 
@@ -361,6 +479,33 @@ describe('what goes wrong on our side', () => {
     expect(health.statusCode).toBe(503)
     expect(health.json()).toMatchObject({ status: 'unhealthy', database: { healthy: false } })
     await app.close()
+  })
+
+  test('is said on a socket that stays open, and takes the next message', async () => {
+    const token = await user(randomUUID())
+    const id = await open(token)
+    const line = await Line.open(id, token)
+    const { chat } = server.running.parley
+    const { sends } = chat
+    Object.assign(chat, { sends: { append: () => Promise.reject(new Error('insides')) } })
+    try {
+      line.say({ type: 'message', content: 'lost' })
+      expect(await line.hears('error')).toEqual({
+        type: 'error',
+        code: 'INTERNAL_ERROR',
+        message: 'An error occurred processing your message',
+      })
+      const rest = await call(token, 'POST', `/${id}/messages`, { content: 'lost' })
+      expect([rest.status, rest.body.error]).toEqual([
+        500,
+        { code: 'INTERNAL_ERROR', message: 'Failed to send message' },
+      ])
+    } finally {
+      Object.assign(chat, { sends })
+    }
+    line.say({ type: 'message', content: 'found' })
+    expect(await line.hears('message_sent')).toMatchObject({ content: 'found' })
+    expect(line.isClosed).toBe(false)
   })
 
   test('and what is only busy says when to come back', () => {

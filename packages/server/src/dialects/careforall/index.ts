@@ -8,6 +8,7 @@ export const careforall: Dialect = {
   options: {
     closed: /^(reopen|reject)$/,
     inbox: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+    requestLimit: /^[1-9]\d{0,6}$/,
     origins: /^https?:\/\/[^/\s]+( https?:\/\/[^/\s]+)*$/,
   },
   routes,

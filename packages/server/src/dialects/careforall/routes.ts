@@ -1,6 +1,8 @@
 import cors from '@fastify/cors'
+import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Actor } from '../../chat/actor.ts'
+import { Failure } from '../../chat/failure.ts'
 import type { Door } from '../door.ts'
 import { allRead, assigned, fetched, listed, opened, updated } from './conversations.ts'
 import { history, posted } from './messages.ts'
@@ -49,11 +51,12 @@ export async function routes(app: FastifyInstance, door: Door): Promise<void> {
   await app.register(async (api) => conversationRoutes(api, door), { prefix: '/api/conversations' })
 }
 
-function conversationRoutes(app: FastifyInstance, door: Door): void {
-  // Before the body is read: who may not ask is not listened to.
+async function conversationRoutes(app: FastifyInstance, door: Door): Promise<void> {
+  // Before the body is read: who may not ask, or asks too often, is not listened to.
   app.addHook('onRequest', async (request) => {
     actors.set(request, await whoAsks(door, request))
   })
+  await limitPeople(app, door)
 
   const route = (
     method: 'GET' | 'POST' | 'PUT',
@@ -105,13 +108,37 @@ function conversationRoutes(app: FastifyInstance, door: Door): void {
   )
 }
 
+/** More than anybody does by hand, and little for a program that has lost its way. */
+const usualPerMinute = 6_000
+
+/** Each person has so many requests a minute, whatever addresses they come from. */
+async function limitPeople(app: FastifyInstance, { mount, chat }: Door): Promise<void> {
+  const given = mount.options.requestLimit
+  if (given === undefined && !chat.config.rateLimit) return
+  if (!app.hasDecorator('rateLimit')) {
+    await app.register(rateLimit, {
+      global: false,
+      errorResponseBuilder: (_request, { ttl }) =>
+        new Failure('rate_limited', { retryAfter: Math.ceil(ttl / 1000) }),
+    })
+  }
+  const max = Number(given ?? usualPerMinute)
+  const limit = app.rateLimit({ max, timeWindow: 60_000, keyGenerator: (request) => actorOf(request).userId })
+  app.addHook('onRequest', limit)
+}
+
 const actors = new WeakMap<FastifyRequest, Actor>()
 
-function askedIn(request: FastifyRequest): Asked {
+function actorOf(request: FastifyRequest): Actor {
   const actor = actors.get(request)
   if (!actor) throw new Error('A request came past the door without being asked who it is')
+  return actor
+}
+
+function askedIn(request: FastifyRequest): Asked {
   const { id = '' } = request.params as { id?: string }
   const query = request.query as Record<string, unknown>
+  const actor = actorOf(request)
   return { actor, id, query, body: typeof request.body === 'string' ? request.body : '' }
 }
 
