@@ -13,10 +13,10 @@ import { attachmentsOf, attachmentView } from './attachments.ts'
 import type { Chat } from './chat.ts'
 import { reopenForMessage } from './conversation-states.ts'
 import { Failure, invalid, notFound } from './failure.ts'
+import type { Draft, Outcome, WrittenDraft } from './message-batch.ts'
 import { viewMessage } from './message-view.ts'
 import { metadataText } from './metadata.ts'
 import { join } from './participants.ts'
-import type { Draft, Outcome, WrittenDraft } from './send-queue.ts'
 
 /** What a door may ask beyond the API. */
 export type SendingRules = {

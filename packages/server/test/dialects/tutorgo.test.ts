@@ -91,7 +91,7 @@ describe('when the store fails', () => {
 
   test('a message that cannot be written is told to its sender', async () => {
     const given = await cast(secret)
-    await renamed(['function append_messages'], () => play(write, given))
+    await renamed(['function append_all', 'function append_each'], () => play(write, given))
   })
 
   test('nobody is let in whom nobody can look up', async () => {

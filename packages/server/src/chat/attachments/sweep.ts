@@ -40,7 +40,7 @@ async function removeUnsent(chat: Chat): Promise<number> {
   }
 }
 
-/** Locks conversations and files as `append_messages` does, in its order, so that no message claims a file that is going. */
+/** Locks conversations and files as `append_each` does, in its order, so that no message claims a file that is going. */
 function removeUnsentRows(chat: Chat) {
   return change(chat, async ({ db }) => {
     const old = await db
