@@ -1,15 +1,20 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import { once } from 'node:events'
-import { request } from 'node:http'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import type { Role } from '@parley/protocol'
+import type { Event, Role } from '@parley/protocol'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { SignJWT } from 'jose'
+import { Server as SocketIo } from 'socket.io'
 import { io } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { keyFor } from '../../src/chat/access-tokens.ts'
 import { beginSession, keepRefreshToken, openSession } from '../../src/chat/sessions.ts'
+import type { Door } from '../../src/dialects/door.ts'
+import { listen } from '../../src/dialects/listening.ts'
 import { AddressLimit } from '../../src/dialects/priyo/address-limit.ts'
+import { priyoEvents } from '../../src/dialects/priyo/events.ts'
 import { answerLikePriyo } from '../../src/dialects/priyo/frame.ts'
 import { idOf, uuidOf } from '../../src/dialects/priyo/ids.ts'
 import { priyoAt } from '../../src/dialects/priyo/priyo.ts'
@@ -164,6 +169,19 @@ async function ask(
   })
   const said = await response.text()
   return { status: response.status, body: said.startsWith('{') ? JSON.parse(said) : said }
+}
+
+/** A door of the demo server that no route leads to. */
+function looseDoor(): Door {
+  const { workspaceId, running } = open.server
+  const { parley } = running
+  return {
+    mount: { dialect: 'priyo', workspaceId, base: '', options: {} },
+    chat: parley.chat,
+    log: parley.log,
+    presenceOf: (userId) => parley.presence.of(userId),
+    listen: (ears, options) => listen(parley, ears, options),
+  }
 }
 
 /** What an upload is answered with. */
@@ -578,6 +596,62 @@ describe('what the exchanges cannot say', () => {
     }
   })
 
+  test('a message that arrives while its sender begins to follow it is followed to everybody', async () => {
+    const given = await castOf(open, 'soon')
+    const { parley } = open.server.running
+    const arrived = Promise.withResolvers<void>()
+    const door: Door = {
+      ...looseDoor(),
+      listen: async (ears, options) => {
+        const hear = async (event: Event) => {
+          await ears.hear(event)
+          if (event.type === 'receipt.moved') arrived.resolve()
+        }
+        const listening = await listen(parley, { ...ears, hear }, options)
+        const follow = async (conversationId: string) => {
+          await listening.follow(conversationId)
+          await arrived.promise
+        }
+        return {
+          actor: listening.actor,
+          follow,
+          unfollow: (conversationId) => listening.unfollow(conversationId),
+          watch: (userIds) => listening.watch(userIds),
+          settled: () => listening.settled(),
+          end: () => listening.end(),
+        }
+      },
+    }
+    const http = createServer()
+    const slow = new SocketIo(http)
+    priyoEvents(slow.of('/'), door)
+    await once(http.listen(0, '127.0.0.1'), 'listening')
+    const { port } = http.address() as AddressInfo
+    const enter = async (url: string, token?: string) => {
+      const socket = io(url, { auth: { token }, transports: ['websocket'], forceNew: true })
+      await once(socket as never, 'connect')
+      return socket
+    }
+    const ana = await enter(`http://127.0.0.1:${port}`, given.ana)
+    const sam = await enter(open.bases.prefix, given.sam)
+    const ben = await enter(open.bases.prefix, given.ben)
+    try {
+      const group = { participantIds: [given.samId, given.benId], type: 'GROUP' }
+      const { body } = await ask(open.bases.prefix, 'POST', '/api/conversations', given.ana, group)
+      const conversationId = body.conversation.id
+      const told: string[][] = []
+      ana.on('message:delivered', ({ deliveredTo }) => told.push(deliveredTo))
+      await ana.emitWithAck('message:send', { conversationId, content: 'x' })
+      await sam.emitWithAck('conversation:join', conversationId)
+      await expect.poll(() => told, { timeout: 10_000 }).toEqual([[given.samId]])
+      await ben.emitWithAck('conversation:join', conversationId)
+      await expect.poll(() => told, { timeout: 10_000 }).toEqual([[given.samId], [given.samId, given.benId]])
+    } finally {
+      for (const socket of [ana, sam, ben]) socket.disconnect()
+      await slow.close()
+    }
+  })
+
   test('an admin’s list holds everybody’s conversations, newest activity first, and counts only their own', async () => {
     const given = await castOf(open, 'adminlist')
     const begin = async (token: string | undefined, participantIds: unknown[], name: string) => {
@@ -759,11 +833,7 @@ describe('what the exchanges cannot say', () => {
   })
 
   test('what nobody expected is a 500 that names its request and nothing else', async () => {
-    const { chat, log } = open.server.running.parley
-    const mount = { dialect: 'priyo', workspaceId: open.server.workspaceId, base: '', options: {} }
-    const offline = (userId: string) => ({ userId, state: 'offline' as const, lastSeenAt: null })
-    const listen = () => Promise.reject(new Error('Nobody listens here'))
-    const priyo = await priyoAt({ mount, chat, log, presenceOf: offline, listen })
+    const priyo = await priyoAt(looseDoor())
     const app: FastifyInstance = Fastify()
     answerLikePriyo(app, priyo)
     app.get('/broken', async () => {

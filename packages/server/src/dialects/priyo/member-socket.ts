@@ -90,25 +90,26 @@ export class MemberSocket {
   async #join(conversationId: string): Promise<void> {
     if (this.#rooms.get(conversationId)?.joined) return
     const { conversation } = await activeFor(this.#priyo, this.#actor, conversationId)
-    const room = await this.#attend(conversationId, { joined: true })
+    const room = await this.#attend(conversationId, (entered) => {
+      entered.joined = true
+    })
     if (!room) return
     await this.#watch()
     this.#arrived(room, conversationId, conversation.lastSeq)
     await this.#catchUp(conversationId)
   }
 
-  /** Begins to hear of a conversation; nothing when the socket is gone by then. */
-  async #attend(conversationId: string, { joined }: { joined: boolean }): Promise<MemberRoom | undefined> {
+  /** Begins to hear of a conversation, what `enter` changes from the first event on; nothing when the socket is gone. */
+  async #attend(conversationId: string, enter: (room: MemberRoom) => void): Promise<MemberRoom | undefined> {
     const known = this.#rooms.get(conversationId)
     if (known) {
-      known.joined ||= joined
+      enter(known)
       return known
     }
     const { chat, workspaceId, faces } = this.#priyo
     const room = new MemberRoom(
       new Typists((userId, typing) => this.#tellTyping(conversationId, userId, typing)),
     )
-    room.joined = joined
     const { receipts } = await listReceipts(chat, reader(this.#actor), { conversationId })
     for (const receipt of receipts) room.mark(receipt)
     const members = (await membersOf(chat.db, workspaceId, [conversationId])).get(conversationId) ?? []
@@ -117,6 +118,7 @@ export class MemberSocket {
     await faces.of(room.members)
     const listening = await this.#ears()
     if (this.#socket.disconnected) return undefined
+    enter(room)
     this.#rooms.set(conversationId, room)
     await listening.follow(conversationId)
     return room
@@ -164,10 +166,11 @@ export class MemberSocket {
   /** From now on this socket is told whom a message of its own reaches, in a room that it has joined or not. */
   async #trace({ id, seq, conversationId }: Message): Promise<void> {
     const isNew = !this.#rooms.has(conversationId)
-    const room = await this.#attend(conversationId, { joined: false })
+    const room = await this.#attend(conversationId, (entered) => {
+      const reached = entered.sent(id, seq, this.#actor.userId)
+      if (reached.length > 0) this.#tellDelivered(conversationId, id, reached)
+    })
     if (!room) return
-    const reached = room.sent(id, seq, this.#actor.userId)
-    if (reached.length > 0) this.#tellDelivered(conversationId, id, reached)
     if (isNew) await this.#catchUp(conversationId)
     await this.#dropIfIdle(conversationId, room)
     const outside = [...this.#rooms].filter(([, one]) => !one.joined)
