@@ -75,7 +75,9 @@ export type Dialect = {
   routes(app: FastifyInstance, door: Door): void | Promise<void>
   /** Raw WebSocket, for paths (below the base) that fit. */
   websocket?: { path: RegExp; accept(socket: TextSocket, request: SocketRequest, door: Door): void }
-  /** What an upgrade on any other path of a root mount is answered with. */
+  /** What an upgrade on any other path of the dialect is answered with, where it has words of its own for that. */
   otherUpgrades?: string
   socketio?(namespace: Namespace, door: Door): void
+  /** Pages that may send credentials with Socket.IO's requests; without it every page may ask, and none may send them. */
+  socketPages?(mount: Mount): readonly string[]
 }

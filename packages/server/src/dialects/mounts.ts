@@ -1,15 +1,15 @@
-import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
-import { Server as SocketIo } from 'socket.io'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { findWorkspace } from '../chat/workspaces.ts'
 import type { MountSetting } from '../config.ts'
 import type { Parley } from '../parley.ts'
 import { callerOf } from '../realtime/caller.ts'
-import { pathOf, routeUpgrades, type UpgradeDoor } from '../realtime/upgrades.ts'
+import { pathOf, refuseUpgrade, routeUpgrades, type UpgradeDoor } from '../realtime/upgrades.ts'
 import type { Dialect, Door, Mount, TextSocket } from './door.ts'
 import { listen } from './listening.ts'
+import { type SocketIoMounts, serveSocketIo, socketIoAt } from './socketio.ts'
 
 /** A root mount that listens on a port of its own. */
 export type OpenMount = { dialect: string; url: string; close(): Promise<void> }
@@ -52,25 +52,26 @@ export async function mountDialects(
     hosts.push({ host, dialect, door })
     await app.register(async (context) => {
       context.addHook('onRoute', (route) => {
-        route.constraints = { ...route.constraints, host }
+        route.constraints = { ...route.constraints, host: withAnyPort(host) }
       })
       await dialect.routes(context, door)
     })
   }
   const sockets = new WebSocketServer({ noServer: true, maxPayload: frameBytes, perMessageDeflate: false })
-  const io = serveSocketIo(
-    app.server,
-    prefixes.filter(({ dialect }) => dialect.socketio),
-  )
+  const io = serveSocketIo(app.server, prefixes, hosts)
   // Sockets are not requests: a server that closes would wait for them as long as they like.
   app.addHook('preClose', async () => sendAway(sockets, io))
   return {
     door: (request, socket, head) => {
+      if (io.door(request, socket, head)) return true
       const host = hosts.find((mounted) => mounted.host === request.headers.host?.split(':')[0])
       const candidates = host ? [host] : prefixes
-      return candidates.some(({ dialect, door }) =>
-        acceptWebSocket(sockets, dialect, door, parley, request, socket, head),
-      )
+      const mounted = candidates.find(({ door }) => isBelow(pathOf(request), door.mount.base))
+      if (!mounted) return false
+      const { dialect, door } = mounted
+      if (acceptWebSocket(sockets, dialect, door, parley, request, socket, head)) return true
+      if (dialect.otherUpgrades) refuseUpgrade(socket, dialect.otherUpgrades)
+      return dialect.otherUpgrades !== undefined
     },
     open: () =>
       Promise.all(
@@ -148,9 +149,8 @@ async function openPort(
   const sockets = new WebSocketServer({ noServer: true, maxPayload: frameBytes, perMessageDeflate: false })
   const accept: UpgradeDoor = (request, socket, head) =>
     acceptWebSocket(sockets, dialect, door, parley, request, socket, head)
-  routeUpgrades(app.server, [accept], dialect.otherUpgrades)
-  const io = dialect.socketio ? socketIoOn(app.server) : undefined
-  if (io) dialect.socketio?.(io.of('/'), door)
+  const io = socketIoAt(app.server, { dialect, door })
+  routeUpgrades(app.server, [io.door, accept], dialect.otherUpgrades)
   const url = await app.listen({ host: parley.chat.config.host, port })
   return {
     dialect: dialect.name,
@@ -162,14 +162,18 @@ async function openPort(
   }
 }
 
-function sendAway(sockets: WebSocketServer, io: SocketIo | undefined): void {
+function sendAway(sockets: WebSocketServer, io: SocketIoMounts): void {
   for (const client of sockets.clients) {
     client.close(1012, 'restarting')
     setTimeout(() => client.terminate(), 2_000).unref()
   }
-  // In every namespace, and as a connection that broke: then clients come back by themselves.
-  io?.engine.close()
+  io.close()
 }
+
+/** A name is the same at every port. */
+const withAnyPort = (host: string) => new RegExp(`^${host.replaceAll('.', '\\.')}(:\\d+)?$`, 'i')
+
+const isBelow = (path: string, base: string) => path === base || path.startsWith(`${base}/`)
 
 function acceptWebSocket(
   sockets: WebSocketServer,
@@ -224,29 +228,4 @@ function boundedSocket(raw: WebSocket, outboxBytes: number): TextSocket {
     onText: (hear) => raw.on('message', (data) => hear(data.toString())),
     onClose: (hear) => raw.on('close', hear),
   }
-}
-
-/** On the main listener a Socket.IO client takes the path of its URL for a namespace, with or without a slash at the end. */
-function serveSocketIo(
-  server: HttpServer,
-  mounted: { dialect: Dialect; door: Door }[],
-): SocketIo | undefined {
-  if (mounted.length === 0) return undefined
-  const io = socketIoOn(server)
-  for (const { dialect, door } of mounted) {
-    dialect.socketio?.(io.of(new RegExp(`^/${dialect.name}/?$`)) as unknown as ReturnType<typeof io.of>, door)
-  }
-  return io
-}
-
-function socketIoOn(server: HttpServer): SocketIo {
-  return new SocketIo(server, {
-    // Tokens travel in the handshake's auth, never in cookies, so any page may connect and none is trusted for it.
-    cors: { origin: '*', credentials: false },
-    serveClient: false,
-    destroyUpgrade: false,
-    maxHttpBufferSize: 262_144,
-    pingInterval: 20_000,
-    pingTimeout: 20_000,
-  })
 }

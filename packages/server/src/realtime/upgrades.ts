@@ -6,7 +6,7 @@ export type UpgradeDoor = (request: IncomingMessage, socket: Duplex, head: Buffe
 
 /**
  * Offers every upgrade of a server to its doors in turn. One that nobody takes is refused: left open it would hold a
- * descriptor for ever. Socket.IO listens for its own path by itself.
+ * descriptor for ever.
  */
 export function routeUpgrades(
   server: Server,
@@ -19,10 +19,13 @@ export function routeUpgrades(
   })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
-    if (pathOf(request).startsWith('/socket.io/')) return
     if (doors.some((door) => door(request, socket, head))) return
-    socket.end(`${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    refuseUpgrade(socket, refusal)
   })
+}
+
+export function refuseUpgrade(socket: Duplex, refusal: string): void {
+  socket.end(`${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
 /** The path without its query: tokens may stand there, and nothing of it is ever logged. */

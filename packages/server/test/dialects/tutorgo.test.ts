@@ -22,19 +22,21 @@ const mounts = [
   'tutorgo:0?messageLimit=3&requestLimit=8&connectionLimit=2',
   'tutorgo:0?completed=on',
   'tutorgo:0',
+  'tutorgo@localhost',
 ]
 const transports = [['polling'], ['polling', 'websocket']]
 
 let demo: TestServer
 let secret: string
-let at: Record<'prefix' | 'root' | 'wrapped' | 'limited' | 'completed' | 'counted', string>
+let at: Record<'prefix' | 'root' | 'host' | 'wrapped' | 'limited' | 'completed' | 'counted', string>
 
 beforeAll(async () => {
   demo = await startServer({ args: ['--demo'], env: { PARLEY_MOUNTS: mounts.join(',') } })
   secret = demo.running.demo?.identitySecret ?? ''
   const urls = demo.running.mounts.map((mount) => mount.url)
   const [root = '', wrapped = '', limited = '', completed = '', counted = ''] = urls
-  at = { prefix: `${demo.url}/tutorgo`, root, wrapped, limited, completed, counted }
+  const host = demo.url.replace('127.0.0.1', 'localhost')
+  at = { prefix: `${demo.url}/tutorgo`, root, host, wrapped, limited, completed, counted }
 })
 afterAll(() => demo[Symbol.asyncDispose]())
 
@@ -62,6 +64,7 @@ test('every row of the tables has an exchange that shows it, and no exchange sho
 const places = [
   ['prefix', fixtures.filter(isUsual)],
   ['root', fixtures.filter(isUsual)],
+  ['host', fixtures.filter(({ covers }) => covers.includes('send-message') || covers.includes('CORS'))],
   ['wrapped', fixtures.filter(about('wrapped'))],
   ['limited', fixtures.filter(about('limit'))],
   ['completed', fixtures.filter(about('completed'))],
@@ -308,7 +311,7 @@ describe('sockets', () => {
       async () => {
         const given = await cast(secret)
         await book(at.root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })
-        for (const base of [at.prefix, at.root]) {
+        for (const base of [at.prefix, at.root, at.host]) {
           await using ana = await Client.open(base, given.sToken, names)
           await using tom = await Client.open(at.root, given.tToken)
           await tom.heard('connected')
@@ -329,12 +332,34 @@ describe('sockets', () => {
           expect(await ana.heard('error')).toEqual({ message: 'Unauthorized access to conversation' })
           expect(ana.transport).toBe(names.at(-1))
         }
-        await expect(Client.open(at.prefix, given.forgedToken, names)).rejects.toThrow(
-          'Invalid or expired token',
-        )
+        for (const base of [at.prefix, at.root, at.host])
+          await expect(Client.open(base, given.forgedToken, names)).rejects.toThrow(
+            'Invalid or expired token',
+          )
+        await expect(Client.open(demo.url, given.sToken, names)).rejects.toThrow('Invalid namespace')
       },
     )
   }
+
+  shows(['CORS: Socket.IO'], 'the front end may poll with credentials, as it may ask over REST', async () => {
+    const ask = async (base: string, origin: string | null, method = 'GET') => {
+      const headers = { ...(origin !== null && { origin }), 'access-control-request-method': 'POST' }
+      const path = new URL('/socket.io/?EIO=4&transport=polling', base)
+      const answer = await fetch(path, { method, headers })
+      const allowed = (what: string) => answer.headers.get(`access-control-allow-${what}`)
+      return [answer.status, allowed('origin'), allowed('origin') === origin && allowed('credentials')]
+    }
+    const frontend = 'http://localhost:3000'
+    for (const base of [at.prefix, at.root, at.host]) {
+      expect(await ask(base, frontend)).toEqual([200, frontend, 'true'])
+      expect(await ask(base, frontend, 'OPTIONS')).toEqual([204, frontend, 'true'])
+      expect((await ask(base, null))[0]).toBe(200)
+    }
+    for (const base of [at.root, at.host])
+      expect(await ask(base, 'http://evil.example')).toEqual([200, null, false])
+    // The prefixes share one path, and other dialects let any page ask there.
+    expect(await ask(at.prefix, 'http://evil.example')).toEqual([200, '*', false])
+  })
 
   shows(
     [
@@ -669,6 +694,20 @@ test('bad paths, queries and bodies get this dialect’s own refusals and never 
     413,
     { success: false, message: 'Request is too large' },
   ])
+})
+
+test('the front end that a mount names is the one that its pages are, for REST and for Socket.IO', async () => {
+  await using server = await startServer({
+    env: { PARLEY_MOUNTS: 'tutorgo:0?frontendUrl=https://tutor.example' },
+  })
+  const root = server.running.mounts[0]?.url ?? ''
+  for (const path of ['/chat/health', '/socket.io/?EIO=4&transport=polling']) {
+    for (const origin of ['https://tutor.example', 'http://localhost:3000', 'https://tutor.example.evil']) {
+      const { headers } = await fetch(`${root}${path}`, { headers: { origin } })
+      const isNamed = origin === 'https://tutor.example'
+      expect(headers.get('access-control-allow-origin'), path).toBe(isNamed ? origin : null)
+    }
+  }
 })
 
 test('a token that has run out may be told from a bad one, where a client refreshes only then', async () => {

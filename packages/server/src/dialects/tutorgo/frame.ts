@@ -2,6 +2,7 @@ import cors from '@fastify/cors'
 import { findTextFault } from '@parley/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Failure } from '../../chat/failure.ts'
+import type { Mount } from '../door.ts'
 import type { Guest } from './entrance.ts'
 import { bearerOf, enter } from './entrance.ts'
 import { Refusal, refusalOf, texts } from './refusals.ts'
@@ -20,7 +21,7 @@ const defaultFrontend = 'http://localhost:3000'
 export async function frame(app: FastifyInstance, tutorgo: TutorGo): Promise<void> {
   const { mount, log } = tutorgo.door
   await app.register(cors, {
-    origin: [mount.options.frontendUrl ?? defaultFrontend],
+    origin: [frontendOf(mount)],
     credentials: true,
     methods: ['GET', 'HEAD', 'POST', 'PATCH'],
     exposedHeaders: ['Retry-After'],
@@ -42,6 +43,9 @@ export async function frame(app: FastifyInstance, tutorgo: TutorGo): Promise<voi
   })
   app.get('/', (request, reply) => noRoute(request, reply, mount.base))
 }
+
+/** The one page that is named in CORS headers, for REST as for Socket.IO. */
+export const frontendOf = ({ options }: Mount) => options.frontendUrl ?? defaultFrontend
 
 export function refuse(reply: FastifyReply, { status, message, retryAfter }: Refusal) {
   if (retryAfter !== null) reply.header('Retry-After', String(retryAfter))

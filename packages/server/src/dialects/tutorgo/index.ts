@@ -1,6 +1,7 @@
 import { isFetchable } from '../../chat/fetch-outside.ts'
 import type { Dialect } from '../door.ts'
 import { sockets } from './events.ts'
+import { frontendOf } from './frame.ts'
 import { routes } from './routes.ts'
 
 /** One-to-one chat between a student and a tutor, while they have a confirmed booking. */
@@ -26,4 +27,5 @@ export const tutorgo: Dialect = {
     return routes(app, door)
   },
   socketio: sockets,
+  socketPages: (mount) => [frontendOf(mount)],
 }
