@@ -18,6 +18,7 @@ import { priyoEvents } from '../../src/dialects/priyo/events.ts'
 import { answerLikePriyo } from '../../src/dialects/priyo/frame.ts'
 import { idOf, uuidOf } from '../../src/dialects/priyo/ids.ts'
 import { priyoAt } from '../../src/dialects/priyo/priyo.ts'
+import { priyoRoutes } from '../../src/dialects/priyo/routes.ts'
 import { type Kind, TokenMint } from '../../src/dialects/priyo/tokens.ts'
 import { Person, startServer, type TestServer } from '../../src/testing.ts'
 import { type Fixture, readFixtures, readRows, replay } from './replay.ts'
@@ -889,6 +890,33 @@ describe('what the exchanges cannot say', () => {
     const more = new Uint8Array(1_572_865)
     const refused = await upload(body.tokens.accessToken, 'a.txt', 'text/plain', more, base)
     expect(refused).toEqual({ status: 413, body: { error: 'File too large', maxSize: '1.5MB' } })
+  })
+
+  test('visitors arrive in the inbox that a mount names, else in the oldest', async () => {
+    const { db } = open.server.running.parley.chat
+    const inbox = randomUUIDv7()
+    const { workspaceId, inboxId } = open.server
+    const row = { workspace_id: workspaceId, id: inbox, name: 'Visitors', widget_key: randomUUIDv7() }
+    await db.insertInto('inbox').values(row).execute()
+    const cases: Record<string, string>[] = [{ inbox }, {}]
+    for (const [i, options] of cases.entries()) {
+      const door = looseDoor()
+      const app: FastifyInstance = Fastify()
+      await app.register(async (scope) => priyoRoutes(scope, { ...door, mount: { ...door.mount, options } }))
+      const payload = { visitorId: `which-inbox-${i}-0123456789abcdef` }
+      const begun = await app.inject({ method: 'POST', url: '/api/widget/conversation', payload })
+      expect(begun.statusCode).toBe(200)
+      const made = await db
+        .selectFrom('conversation')
+        .select('inbox_id')
+        .where('workspace_id', '=', workspaceId)
+        .where('kind', '=', 'support')
+        .orderBy('created_at', 'desc')
+        .limit(1)
+        .executeTakeFirstOrThrow()
+      expect(made.inbox_id).toBe(options.inbox ?? inboxId)
+      await app.close()
+    }
   })
 
   test('the secret of scripts and an invitation let staff in, the latter once', async () => {
