@@ -5,21 +5,16 @@ export type TextFault = 'bad_text' | 'too_deep'
 
 /**
  * Looks for NUL characters, unpaired surrogates (PostgreSQL refuses the first and silently alters the second) and
- * nesting beyond `limits.jsonDepth`, in values and in keys. Walks with its own stack, so depth cannot exhaust ours.
+ * nesting beyond `limits.jsonDepth`, in values and in keys. It goes no deeper than that, so depth cannot exhaust the
+ * stack. `depth` is how deep the value itself lies.
  */
-export function findTextFault(value: unknown): TextFault | undefined {
-  const stack: { value: unknown; depth: number }[] = [{ value, depth: 0 }]
-  for (let next = stack.pop(); next; next = stack.pop()) {
-    if (typeof next.value === 'string') {
-      if (!isCleanText(next.value)) return 'bad_text'
-    } else if (typeof next.value === 'object' && next.value !== null) {
-      const depth = next.depth + 1
-      if (depth > limits.jsonDepth) return 'too_deep'
-      for (const [key, child] of Object.entries(next.value)) {
-        if (!isCleanText(key)) return 'bad_text'
-        stack.push({ value: child, depth })
-      }
-    }
+export function findTextFault(value: unknown, depth = 0): TextFault | undefined {
+  if (typeof value === 'string') return isCleanText(value) ? undefined : 'bad_text'
+  if (typeof value !== 'object' || value === null) return undefined
+  if (depth === limits.jsonDepth) return 'too_deep'
+  for (const [key, child] of Object.entries(value)) {
+    const fault = isCleanText(key) ? findTextFault(child, depth + 1) : 'bad_text'
+    if (fault) return fault
   }
   return undefined
 }

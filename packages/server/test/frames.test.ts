@@ -27,6 +27,8 @@ test('every frame that a server sends is in the schemas and as they say, and eve
   const stream = await openStream(sam, { follow })
   const [anaHears, samHears] = sockets
   if (!anaHears || !samHears) throw new Error('Nobody listens')
+  // A follow that begins again before it has caught up does so once.
+  await samHears.until(({ type }) => type === 'caughtup')
   await samHears.command('presence.watch', { userIds: [ana.userId] })
   await samHears.command('conversation.follow', { conversationId, after: 9_999 })
   await samHears.command('conversation.follow', { conversationId, after: 0 })

@@ -184,8 +184,13 @@ export async function announceWritten(chat: Chat, written: WrittenDraft[]): Prom
   }
 }
 
+const messages = new WeakMap<WrittenDraft['outcome'], Message>()
+
+/** What was written, made once: whoever is told and whoever is answered get the same object. */
 function messageOf(draft: Draft, written: WrittenDraft['outcome']): Message {
-  return {
+  const known = messages.get(written)
+  if (known) return known
+  const message: Message = {
     id: written.id,
     conversationId: draft.conversationId,
     seq: written.seq,
@@ -203,6 +208,8 @@ function messageOf(draft: Draft, written: WrittenDraft['outcome']): Message {
     editedAt: null,
     retractedAt: null,
   }
+  messages.set(written, message)
+  return message
 }
 
 async function loadMessage(chat: Chat, actor: Actor, id: string): Promise<Message> {

@@ -51,20 +51,23 @@ export class SendQueue {
   }
 
   /** Resolves after the commit. Rejects with `overloaded` or `unavailable` (not applied) or `outcome_unknown`. */
-  async append(draft: Draft): Promise<Outcome> {
+  append(draft: Draft): Promise<Outcome> {
     const twin = this.#waiting.get(draft.sendKey)
-    if (twin) {
-      const outcome = await twin.settled
-      if (twin.draft.contentHash !== draft.contentHash) return this.append(draft)
-      return outcome.verdict === 'written' ? { ...outcome, verdict: 'repeat' } : outcome
+    if (twin) return this.#shareWith(twin, draft)
+    if (this.#waiting.size >= longestQueue) {
+      return Promise.reject(new Failure('overloaded', { notApplied: true, retryAfter: 1 }))
     }
-    if (this.#waiting.size >= longestQueue)
-      throw new Failure('overloaded', { notApplied: true, retryAfter: 1 })
     const { promise: settled, resolve, reject } = Promise.withResolvers<Outcome>()
     const dueAt = performance.now() + answerWithinMs
     this.#waiting.set(draft.sendKey, { draft, dueAt, settled, resolve, reject })
     this.#writeSoon()
     return settled
+  }
+
+  async #shareWith(twin: Entry, draft: Draft): Promise<Outcome> {
+    const outcome = await twin.settled
+    if (twin.draft.contentHash !== draft.contentHash) return this.append(draft)
+    return outcome.verdict === 'written' ? { ...outcome, verdict: 'repeat' } : outcome
   }
 
   /** Resolves when everything that was queued has been answered. */

@@ -21,7 +21,7 @@ import { errorBody } from '../errors.ts'
 import { isOperationName, performCommand } from '../operations.ts'
 import type { Parley, Peer } from '../parley.ts'
 import { readCommand, readFrame, refuseBadText } from '../validation.ts'
-import { Frame } from './frame.ts'
+import { Frame, replyText } from './frame.ts'
 import type { Listener } from './listener.ts'
 
 /** What a transport gives a connection: a way to write, to know how much waits, and to end. */
@@ -280,20 +280,20 @@ export class Connection implements Listener, Peer {
       this.#control({ type: 'reply', id: frame.id, ok: false, error: errorBody(failure) })
       return
     }
+    this.#answer(frame)
+  }
+
+  async #answer(command: Command): Promise<void> {
     this.#inFlight++
-    this.#run(frame)
-      .then(
-        (result) =>
-          this.#control({ type: 'reply', id: frame.id, ok: true, ...(result !== undefined && { result }) }),
-        (error: unknown) => {
-          if (!(error instanceof Failure))
-            this.#parley.log.error({ err: error, command: frame.type }, 'command failed')
-          this.#control({ type: 'reply', id: frame.id, ok: false, error: errorBody(faultOf(error)) })
-        },
-      )
-      .finally(() => {
-        this.#inFlight--
-      })
+    try {
+      this.#send(replyText(command.id, await this.#run(command)))
+    } catch (error) {
+      if (!(error instanceof Failure))
+        this.#parley.log.error({ err: error, command: command.type }, 'command failed')
+      this.#control({ type: 'reply', id: command.id, ok: false, error: errorBody(faultOf(error)) })
+    } finally {
+      this.#inFlight--
+    }
   }
 
   async #run({ type, input }: Command): Promise<unknown> {

@@ -127,8 +127,9 @@ export class Hub {
     const { entries = [], seq } = announcement
     const conversation = { workspaceId: announcement.workspaceId, id: announcement.conversationId }
     for (const { event } of entries) this.#admitted(conversation.id, event)
-    const isHeard = this.#hasFeeds({ ...conversation, inboxId: announcement.inboxId })
-    if (!isHeard && !this.#tails.has(conversation.id)) return
+    const isHeard =
+      this.#tails.has(conversation.id) || this.#hasFeeds({ ...conversation, inboxId: announcement.inboxId })
+    if (!isHeard) return
     const tail = this.#tailOf(conversation)
     tail.inboxId = announcement.inboxId
     if (entries.length > 0) tail.take(entries)

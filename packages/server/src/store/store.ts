@@ -90,12 +90,9 @@ function getTypeParser(oid: number, format?: 'text' | 'binary') {
   return pg.types.getTypeParser(oid, format)
 }
 
-/** PostgreSQL in UTC writes `2026-01-31 09:15:00.123456+00`. */
-function instantOf(text: string): string {
-  const [day, rest = ''] = text.split(' ')
-  const [time = '', fraction = ''] = rest.replace(/\+00$/, '').split('.')
-  return `${day}T${time}.${fraction.padEnd(3, '0').slice(0, 3)}Z`
-}
+/** PostgreSQL in UTC writes `2026-01-31 09:15:00.123456+00`, with as many digits of the second as are not zero. */
+const instantOf = (text: string) =>
+  `${text.slice(0, 10)}T${text.slice(11, 19)}.${text.slice(20, -3).padEnd(3, '0').slice(0, 3)}Z`
 
 /** D2 only if PostgreSQL says that it both flushes and waits for the flush. */
 async function durabilityOf(pool: pg.Pool): Promise<Durability> {
