@@ -189,6 +189,16 @@ describe('who comes', () => {
     expect((await call(confused, 'GET', '')).status).toBe(401)
   })
 
+  test('a key without issuer and audience looks at neither', async () => {
+    const token = await new SignJWT({ userId: randomUUID(), role: 'USER' })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setIssuer('whoever')
+      .setAudience('whatever')
+      .setExpirationTime('15m')
+      .sign(createSecretKey(secret, 'utf8'))
+    expect((await call(token, 'GET', '')).status).toBe(200)
+  })
+
   test('keys that a token brings along, or points at, are not looked at', async () => {
     const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     const jwk = { ...publicKey.export({ format: 'jwk' }), alg: 'RS256', kid: 'own' }

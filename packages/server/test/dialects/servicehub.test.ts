@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { promisify } from 'node:util'
@@ -110,7 +111,7 @@ test('a token lasts an hour from when it was made, and says who holds it and not
 
 test('a store that failed while the key was fetched is asked again, and no token is blamed for it', async () => {
   const { chat, log } = demo.running.parley
-  const { token, id } = await signUp('patient')
+  const { token, id } = await signUp('outage')
   const mount = { dialect: 'servicehub', workspaceId: demo.workspaceId, base: '', options: {} }
   const door = { mount, log, chat: { ...chat, db: undefined } }
   await expect(readToken(door as unknown as Door, token)).rejects.toThrow(TypeError)
@@ -147,6 +148,28 @@ test('the whole history is its newest 2,000 messages, ascending, and what is old
   expect(bodies(await history('?limit=9999'))).toEqual(bodies(shown))
   expect(bodies(await history(`?before=${shown[0]?.id}`))).toEqual(['line 0', 'line 1', 'line 2'])
   expect(bodies(await history(`?before=${shown[0]?.id}&limit=2`))).toEqual(['line 1', 'line 2'])
+})
+
+test('fields come in the order in which the service always told them', async () => {
+  const { chat, customer, agent, ear } = await scene('fields')
+  const { body: sent } = await send(chat, customer, 'hello')
+  const message =
+    'id conversationId senderId contentType body fileUrl mimeType createdAt readAt editedAt deletedAt readByCustomer readByAgents'
+  const keys = (value: object) => Object.keys(value).join(' ')
+  expect(keys(sent)).toBe(`${message} sender`)
+  expect(keys((await ear.hears('NEW_MESSAGE_BY_CUSTOMER')).message)).toBe(`${message} sender`)
+  const { body: history } = await call('GET', `/conversations/${chat}/messages`, { token: agent.token })
+  expect(keys(history[0])).toBe(`${message} sender`)
+  expect(keys(history[0].sender)).toBe('id username role')
+  const path = `/conversations/${chat}/messages/${sent.id}/read/agent`
+  expect(keys((await call('PATCH', path, { token: agent.token })).body.message)).toBe(message)
+  const { body: list } = await call('GET', '/getClientChats', { token: customer.token })
+  const [entry] = list.userAsParticipantList
+  expect(keys(entry)).toBe('id conversationId userId role joinedAt conversation')
+  expect(keys(entry.conversation)).toBe('id businessId type createdAt updatedAt business')
+  const { body: people } = await call('GET', `/conversations/${chat}/participants`, { token: agent.token })
+  expect(keys(people[0])).toBe('id conversationId userId role joinedAt user')
+  ear.close()
 })
 
 test('every entry has an id of its own', async () => {
@@ -489,7 +512,7 @@ describe('in a workspace of its own', () => {
   let owner: Person
   beforeAll(async () => {
     own = await startServer({
-      env: { REGISTRATION_SECRET: secret, PARLEY_MOUNTS: `servicehub:0?${options}` },
+      env: { REGISTRATION_SECRET: secret, TRUST_PROXY: 'on', PARLEY_MOUNTS: `servicehub:0?${options}` },
     })
     legacy = own.running.mounts[0]?.url ?? ''
     owner = await own.person('owner', 'Olga')
@@ -618,6 +641,13 @@ describe('in a workspace of its own', () => {
         })
       ).body,
     ).toEqual({ success: true })
+    const elsewhere = { 'x-forwarded-for': '203.0.113.9' }
+    for (const [method, path, body] of [
+      ['GET', `/conversations/${chat}/messages`, undefined],
+      ['POST', `/conversations/${chat}/messages`, line],
+      ['GET', '/presence/online-users', undefined],
+    ] as const)
+      expect((await at(method, path, { body, headers: elsewhere })).status, `${method} ${path}`).toBe(401)
     const alone = await at('GET', '/presence/online-users')
     expect(alone.body).toEqual([{ userId: person.id, role: 'CUSTOMER' }])
     const { body: other } = await post('/register', account())
@@ -717,16 +747,25 @@ async function specialTokens(): Promise<Record<string, string>> {
     .set({ deactivated_at: new Date().toISOString() })
     .where('username', '=', 'gone')
     .execute()
-  const unsigned = [{ alg: 'none' }, { id: '1', role: 'AGENT', exp: 9_999_999_999 }]
+  // Claims of a session that stands: nothing but what is wrong with each of these tokens keeps it out.
+  const { id, token } = await signUp('patient')
+  const claims = decodeJwt(token)
+  const unsigned = [{ alg: 'none' }, claims]
     .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
     .join('.')
+  const signed = (alg: string, by: Uint8Array) =>
+    new SignJWT({ ...claims }).setProtectedHeader({ alg }).sign(by)
   return {
     gone,
+    patient: id,
+    unexpired: await sign(claims, 60),
+    expired: await sign(claims, -60),
     unsigned: `${unsigned}.`,
+    forged: await signed('HS256', randomBytes(32)),
+    otherAlgorithm: await signed('HS512', key),
     withoutId: await sign({ role: 'AGENT' }, 60),
     // No store can look for a person of this id: reading it is a fault of ours.
     unreadable: await sign({ id: '1', role: 'AGENT', sub: 'no uuid', sid: 'no uuid', sv: 1 }, 60),
-    expired: await sign({ id: '1', role: 'AGENT' }, -60),
   }
 }
 

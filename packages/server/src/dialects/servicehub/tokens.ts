@@ -32,13 +32,9 @@ export async function signToken(door: Door, someone: Someone, session: AccessCla
     .sign(await keyOf(door))
 }
 
-/** Refuses what we did not sign for this workspace. An `established` socket was opened in time and may stay. */
-export async function readToken(
-  door: Door,
-  token: string,
-  { established = false }: { established?: boolean } = {},
-): Promise<Claims> {
-  const payload = await verified(door, token, established)
+/** Refuses what we did not sign for this workspace, and what has run out. */
+export async function readToken(door: Door, token: string): Promise<Claims> {
+  const payload = await verified(door, token)
   if (typeof payload.id !== 'string') throw refusals.badPayload()
   const { sub, sid, sv } = payload
   if (typeof sub !== 'string' || typeof sid !== 'string' || typeof sv !== 'number') throw refusals.badToken()
@@ -58,13 +54,12 @@ export async function holderOf(door: Door, claims: Claims, { address }: Caller):
   return { actor: { ...actor, address }, id: claims.id }
 }
 
-async function verified(door: Door, token: string, established: boolean) {
+async function verified(door: Door, token: string) {
   const key = await keyOf(door)
   try {
     const { payload } = await jwtVerify(token, key, {
       algorithms: [algorithm],
       requiredClaims: ['exp'],
-      ...(established && { currentDate: new Date(0) }),
     })
     return payload
   } catch (error) {
