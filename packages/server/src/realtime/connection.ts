@@ -259,6 +259,10 @@ export class Connection implements Listener, Peer {
       this.#tellLost(conversationId, 'revoked')
       return
     }
+    await this.#begin(conversationId, after, sees)
+  }
+
+  async #begin(conversationId: string, after: number, sees: Visibility): Promise<void> {
     if (this.#state.name !== 'live') return
     const conversation = { workspaceId: this.actor.workspaceId, id: conversationId }
     const reached = await this.#parley.hub.follow(this, conversation, after, sees)
@@ -306,10 +310,11 @@ export class Connection implements Listener, Peer {
     const command = readCommand(type, input)
     switch (command.type) {
       case 'conversation.follow': {
-        await standingOf(this.#parley.chat.db, this.actor, command.conversationId)
-        // The reply goes first; the log follows as frames of its own.
+        const { sees } = await standingOf(this.#parley.chat.db, this.actor, command.conversationId)
+        // The reply goes first; the log follows as frames of its own. Whoever waits for it and follows again, or no more,
+        // must find this follow begun: nothing else is asked of the store before.
         setImmediate(() =>
-          this.#follow(command.conversationId, command.after).catch(() => this.close('restarting')),
+          this.#begin(command.conversationId, command.after, sees).catch(() => this.close('restarting')),
         )
         return
       }
