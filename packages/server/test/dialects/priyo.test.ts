@@ -10,8 +10,9 @@ import { Server as SocketIo } from 'socket.io'
 import { io } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { keyFor } from '../../src/chat/access-tokens.ts'
+import { notFound } from '../../src/chat/failure.ts'
 import { beginSession, keepRefreshToken, openSession } from '../../src/chat/sessions.ts'
-import type { Door } from '../../src/dialects/door.ts'
+import type { Door, Listening } from '../../src/dialects/door.ts'
 import { listen } from '../../src/dialects/listening.ts'
 import { AddressLimit } from '../../src/dialects/priyo/address-limit.ts'
 import { priyoEvents } from '../../src/dialects/priyo/events.ts'
@@ -183,6 +184,31 @@ function looseDoor(): Door {
     presenceOf: (userId) => parley.presence.of(userId),
     listen: (ears, options) => listen(parley, ears, options),
   }
+}
+
+/** Sockets of the demo server that listen in a way of their own. */
+async function socketsOf(listen: Door['listen']): Promise<AsyncDisposable & { url: string }> {
+  const http = createServer()
+  const sockets = new SocketIo(http)
+  priyoEvents(sockets.of('/'), { ...looseDoor(), listen })
+  await once(http.listen(0, '127.0.0.1'), 'listening')
+  const { port } = http.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: () => sockets.close() }
+}
+
+const followingBy = (listening: Listening, follow: Listening['follow']): Listening => ({
+  actor: listening.actor,
+  follow,
+  unfollow: (conversationId) => listening.unfollow(conversationId),
+  watch: (userIds) => listening.watch(userIds),
+  settled: () => listening.settled(),
+  end: () => listening.end(),
+})
+
+async function enter(url: string, token?: string) {
+  const socket = io(url, { auth: { token }, transports: ['websocket'], forceNew: true })
+  await once(socket as never, 'connect')
+  return socket
 }
 
 /** What an upload is answered with. */
@@ -601,39 +627,18 @@ describe('what the exchanges cannot say', () => {
     const given = await castOf(open, 'soon')
     const { parley } = open.server.running
     const arrived = Promise.withResolvers<void>()
-    const door: Door = {
-      ...looseDoor(),
-      listen: async (ears, options) => {
-        const hear = async (event: Event) => {
-          await ears.hear(event)
-          if (event.type === 'receipt.moved') arrived.resolve()
-        }
-        const listening = await listen(parley, { ...ears, hear }, options)
-        const follow = async (conversationId: string) => {
-          await listening.follow(conversationId)
-          await arrived.promise
-        }
-        return {
-          actor: listening.actor,
-          follow,
-          unfollow: (conversationId) => listening.unfollow(conversationId),
-          watch: (userIds) => listening.watch(userIds),
-          settled: () => listening.settled(),
-          end: () => listening.end(),
-        }
-      },
-    }
-    const http = createServer()
-    const slow = new SocketIo(http)
-    priyoEvents(slow.of('/'), door)
-    await once(http.listen(0, '127.0.0.1'), 'listening')
-    const { port } = http.address() as AddressInfo
-    const enter = async (url: string, token?: string) => {
-      const socket = io(url, { auth: { token }, transports: ['websocket'], forceNew: true })
-      await once(socket as never, 'connect')
-      return socket
-    }
-    const ana = await enter(`http://127.0.0.1:${port}`, given.ana)
+    await using slow = await socketsOf(async (ears, options) => {
+      const hear = async (event: Event) => {
+        await ears.hear(event)
+        if (event.type === 'receipt.moved') arrived.resolve()
+      }
+      const listening = await listen(parley, { ...ears, hear }, options)
+      return followingBy(listening, async (conversationId) => {
+        await listening.follow(conversationId)
+        await arrived.promise
+      })
+    })
+    const ana = await enter(slow.url, given.ana)
     const sam = await enter(open.bases.prefix, given.sam)
     const ben = await enter(open.bases.prefix, given.ben)
     try {
@@ -649,7 +654,32 @@ describe('what the exchanges cannot say', () => {
       await expect.poll(() => told, { timeout: 10_000 }).toEqual([[given.samId], [given.samId, given.benId]])
     } finally {
       for (const socket of [ana, sam, ben]) socket.disconnect()
-      await slow.close()
+    }
+  })
+
+  test('a join that failed half-way can be tried again', async () => {
+    const given = await castOf(open, 'again')
+    const { parley } = open.server.running
+    let refusals = 1
+    await using shaky = await socketsOf(async (ears, options) => {
+      const listening = await listen(parley, ears, options)
+      return followingBy(listening, async (conversationId) => {
+        if (refusals-- > 0) throw notFound()
+        await listening.follow(conversationId)
+      })
+    })
+    const group = { participantIds: [given.samId], type: 'GROUP' }
+    const { body } = await ask(open.bases.prefix, 'POST', '/api/conversations', given.ana, group)
+    const { id } = body.conversation
+    const sam = await enter(shaky.url, given.sam)
+    try {
+      expect(await sam.emitWithAck('conversation:join', id)).toMatchObject({ ok: false })
+      expect(await sam.emitWithAck('conversation:join', id)).toEqual({ ok: true })
+      const heard = once(sam as never, 'message:new')
+      await ask(open.bases.prefix, 'POST', '/api/messages', given.ana, { conversationId: id, content: 'x' })
+      expect(await heard).toMatchObject([{ content: 'x' }])
+    } finally {
+      sam.disconnect()
     }
   })
 

@@ -33,7 +33,7 @@ export class MemberSocket {
   /** What this socket is marking as read. */
   readonly #reading = new Set<string>()
   #listening: Promise<Listening> | undefined
-  /** Joins and leaves, one after the other; whatever is asked after them waits for them. */
+  /** Joins, leaves and what follows a send, one after the other; whatever is asked after them waits for them. */
   #moving: Promise<unknown> = Promise.resolve()
 
   constructor(priyo: Priyo, socket: Socket, guest: { claims: AccessClaims; actor: Actor }) {
@@ -120,7 +120,10 @@ export class MemberSocket {
     if (this.#socket.disconnected) return undefined
     enter(room)
     this.#rooms.set(conversationId, room)
-    await listening.follow(conversationId)
+    await listening.follow(conversationId).catch((error: unknown) => {
+      this.#rooms.delete(conversationId)
+      throw error
+    })
     return room
   }
 
