@@ -487,7 +487,14 @@ describe('what goes wrong on our side', () => {
     }
     const health = await app.inject({ url: '/health' })
     expect(health.statusCode).toBe(503)
-    expect(health.json()).toMatchObject({ status: 'unhealthy', database: { healthy: false } })
+    expect(health.json()).toEqual({
+      status: 'unhealthy',
+      service: 'chat-service',
+      version: '1.0.0',
+      timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      uptime: expect.any(Number),
+      database: { healthy: false, message: 'Database is not reachable' },
+    })
     await app.close()
   })
 

@@ -362,6 +362,30 @@ test('of several sign-ups for one name at one moment one is made', async () => {
     if (status === 400) expect(body).toEqual({ error: 'Username already taken' })
 })
 
+test('guessing at sign-in and sign-up is limited, per address, and nothing else is', async () => {
+  await using own = await startServer({ env: { RATE_LIMIT: 'on', PARLEY_MOUNTS: 'servicehub:0' } })
+  for (const base of [`${own.url}/servicehub`, own.running.mounts[0]?.url ?? '']) {
+    for (const path of ['/login', '/register', '/register-agent', '/register-business']) {
+      const label = `${base}${path}`
+      const guess = () => own.rest('POST', `${base}${path}`, { body: { password: '' } })
+      const answers = await Promise.all(Array.from({ length: 30 }, guess))
+      expect(new Set(answers.map(({ status }) => status)), label).toEqual(new Set([400]))
+      const limited = await guess()
+      expect([limited.status, limited.body], label).toEqual([
+        429,
+        { statusCode: 429, error: 'Too Many Requests', message: 'Too many requests; wait and try again' },
+      ])
+      const seconds = Number(limited.headers.get('retry-after'))
+      expect(seconds, label).toBeGreaterThanOrEqual(1)
+      expect(seconds, label).toBeLessThanOrEqual(60)
+    }
+    const lists = await Promise.all(
+      Array.from({ length: 40 }, () => own.rest('GET', `${base}/getAllBusinesses`)),
+    )
+    expect(new Set(lists.map(({ status }) => status))).toEqual(new Set([200]))
+  }
+})
+
 test('a frame that breaks the protocol ends its own connection only', async () => {
   const { customer, ear } = await scene('frames')
   const { hostname, port } = new URL(root)
