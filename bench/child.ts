@@ -23,7 +23,12 @@ export class Child implements AsyncDisposable {
     const file = (path: string) => new URL(path, import.meta.url).pathname
     const flags = ['--conditions=source', '--expose-gc', '--import', file('./memory-probe.ts')]
     const child = spawn(process.execPath, [...flags, ...extraFlags(), file(program)], {
-      env: { PATH: process.env.PATH, NODE_ENV: process.env.NODE_ENV, ...env },
+      env: {
+        PATH: process.env.PATH,
+        NODE_ENV: process.env.NODE_ENV,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+        ...env,
+      },
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
     const { hostname, port } = await addressOf(child)

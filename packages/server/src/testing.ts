@@ -189,9 +189,9 @@ export async function spawnServer(place: Place, env: Record<string, string> = {}
 
 /** The process alone, for whoever wants to see it fail. It inherits no settings from the test. */
 export function spawnMain(place: Place, env: Record<string, string> = {}): ChildProcess {
-  const { PATH = '', HOME = '', TMPDIR } = process.env
+  const { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE } = process.env
   const child = spawn(process.execPath, ['--conditions=source', main], {
-    env: { PATH, HOME, ...(TMPDIR && { TMPDIR }), ...place.env, ...env },
+    env: { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE, ...place.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   // A test that runs out of time leaves nobody behind.

@@ -38,7 +38,7 @@ export async function startChild({
 } = {}): Promise<Child> {
   const here = place ?? (await makePlace())
   const child = spawn(process.execPath, ['--conditions=source', main], {
-    env: { PATH: process.env.PATH, ...here.env, ...env },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, ...here.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const log: string[] = []
