@@ -22,6 +22,8 @@ export async function searchMessages(
         ${kind ? sql`and c.kind = ${kind}` : sql``}
       where p.workspace_id = ${actor.workspaceId} and p.person_id = ${actor.userId} and p.left_at is null))
       and m.visibility = 'everyone' and m.kind <> 'system' and m.retracted_at is null and m.body ilike ${pattern}
-    order by m.created_at desc, m.conversation_id desc, m.seq desc limit ${limit} offset ${offset}`.execute(chat.db)
+    order by m.created_at desc, m.conversation_id desc, m.seq desc limit ${limit} offset ${offset}`.execute(
+    chat.db,
+  )
   return viewMessages(chat.db, rows)
 }
