@@ -46,7 +46,8 @@ export class Arrivals {
   readonly #workspaceId: string
   readonly #onError: (error: unknown) => void
   #waiting = new Map<string, Arrival>()
-  #writing = false
+  #beingWritten: ReadonlyMap<string, Arrival> = new Map()
+  #isWriting = false
 
   constructor(chat: Chat, workspaceId: string, onError: (error: unknown) => void) {
     this.#chat = chat
@@ -55,33 +56,44 @@ export class Arrivals {
   }
 
   note(arrival: Arrival): void {
-    const key = `${arrival.conversationId} ${arrival.userId}`
+    const key = keyOf(arrival)
     const earlier = this.#waiting.get(key)
     if (earlier && earlier.seq >= arrival.seq) return
     this.#waiting.set(key, arrival)
-    if (this.#writing) return
-    this.#writing = true
+    if (this.#isWriting) return
+    this.#isWriting = true
     this.#write().finally(() => {
-      this.#writing = false
+      this.#isWriting = false
     })
+  }
+
+  /** Which arrivals were noted and may not be written yet. Asked for before the store is asked, so that none is between. */
+  unwritten(): (arrival: Arrival) => boolean {
+    const noted = [this.#beingWritten, this.#waiting]
+    return (arrival) => noted.some((some) => (some.get(keyOf(arrival))?.seq ?? 0) >= arrival.seq)
   }
 
   async #write(): Promise<void> {
     while (this.#waiting.size > 0) {
-      const batch = [...this.#waiting].slice(0, mostAtOnce)
-      for (const [key] of batch) this.#waiting.delete(key)
-      const began = performance.now()
-      try {
-        await markDelivered(
-          this.#chat,
-          this.#workspaceId,
-          batch.map(([, arrival]) => arrival),
-        )
-      } catch (error) {
-        // A mark that was not written is passed by the next one, or by reading.
-        if (!(error instanceof Failure)) this.#onError(error)
-      }
-      await wait(Math.max(shortestPauseMs, 3 * (performance.now() - began)), undefined, { ref: false })
+      this.#beingWritten = this.#waiting
+      this.#waiting = new Map()
+      const arrivals = [...this.#beingWritten.values()]
+      for (let i = 0; i < arrivals.length; i += mostAtOnce)
+        await this.#writeBatch(arrivals.slice(i, i + mostAtOnce))
     }
+    this.#beingWritten = new Map()
+  }
+
+  async #writeBatch(batch: Arrival[]): Promise<void> {
+    const began = performance.now()
+    try {
+      await markDelivered(this.#chat, this.#workspaceId, batch)
+    } catch (error) {
+      // A mark that was not written is passed by the next one, or by reading.
+      if (!(error instanceof Failure)) this.#onError(error)
+    }
+    await wait(Math.max(shortestPauseMs, 3 * (performance.now() - began)), undefined, { ref: false })
   }
 }
+
+const keyOf = ({ conversationId, userId }: Arrival) => `${conversationId} ${userId}`

@@ -118,7 +118,11 @@ export class Live {
     const { chat, directory, arrivals, door } = this.#tutorgo
     const { actor, id } = this.#guest
     await this.#watch()
-    const messages = await listUndelivered(chat, actor, { kind: 'direct', limit: longestQueue })
+    const arrived = arrivals.unwritten()
+    const undelivered = await listUndelivered(chat, actor, { kind: 'direct', limit: longestQueue })
+    const messages = undelivered.filter(
+      ({ conversationId, seq }) => !arrived({ conversationId, userId: actor.userId, seq }),
+    )
     const pairs = await directory.pairsOf(messages.map((message) => message.conversationId))
     const { messages: unreadCount } = await countUnread(chat, actor, { kind: 'direct' })
     if (this.#isOver) return
