@@ -502,6 +502,20 @@ describe('sockets', () => {
     expect(summary?.conversation).toMatchObject({ kind: 'direct', grantRequired: true })
     const { messages } = await owner.call('message.list', { conversationId: summary?.conversation.id ?? '' })
     expect(messages.map((message) => message.body)).toEqual(['one', 'two'])
+    const conversationId = summary?.conversation.id ?? ''
+    const ofTom = await idOf(given.t)
+    const readByTom = async () => {
+      const { receipts } = await owner.call('receipt.list', { conversationId })
+      return receipts.find(({ userId }) => userId === ofTom)?.read ?? 0
+    }
+    const unreadAtThisDoor = async () => {
+      await using tom = await Client.open(at.root, given.tToken)
+      return (await tom.heard('connected')).unreadCount
+    }
+    expect([await unreadAtThisDoor(), await readByTom()]).toEqual([2, 0])
+    const read = { method: 'PATCH', headers: auth(given.tToken) }
+    await fetch(`${at.root}/chat/conversations/${given.st}/read`, read)
+    expect([await unreadAtThisDoor(), await readByTom()]).toEqual([0, messages.at(-1)?.seq])
   })
 
   test('nonsense of every kind is answered or ignored, and the server goes on', async () => {
