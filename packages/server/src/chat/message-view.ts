@@ -1,5 +1,5 @@
 import type { Message } from '@parley/protocol'
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import type { Db, Tables } from '../store/store.ts'
 import { attachmentsOf, attachmentView } from './attachments.ts'
 
@@ -39,31 +39,20 @@ export async function viewMessage(db: Db, row: MessageRow): Promise<Message> {
   return message
 }
 
-/** One query for the whole page: reactions lie in the order of the messages they belong to. */
+/** One query for the whole page, with each person's reactions to a message in the order in which they came. */
 async function reactionsOf(db: Db, rows: readonly MessageRow[]): Promise<Map<string, Message['reactions']>> {
   const found = new Map<string, Message['reactions']>()
-  const first = rows[0]
+  const shown = rows.filter((row) => !row.retracted_at)
+  const [first] = shown
   if (!first) return found
-  const reactions = await db
-    .selectFrom('reaction')
-    .innerJoin('message', (join) =>
-      join
-        .onRef('message.workspace_id', '=', 'reaction.workspace_id')
-        .onRef('message.conversation_id', '=', 'reaction.conversation_id')
-        .onRef('message.seq', '=', 'reaction.seq'),
-    )
-    .select(['message.id', 'reaction.emoji', 'reaction.person_id'])
-    .where('reaction.workspace_id', '=', first.workspace_id)
-    .where('reaction.conversation_id', 'in', [...new Set(rows.map((row) => row.conversation_id))])
-    .where(
-      'reaction.seq',
-      'in',
-      rows.map((row) => row.seq),
-    )
-    .where('message.retracted_at', 'is', null)
-    .orderBy('reaction.created_at')
-    .execute()
-  for (const { id, emoji, person_id } of reactions) {
+  const { rows: reactions } = await sql<{ place: number; emoji: string; person_id: string }>`
+    select k.place::int, r.emoji, r.person_id
+    from unnest(${shown.map((row) => row.conversation_id)}::uuid[], ${shown.map((row) => row.seq)}::int[])
+      with ordinality as k (conversation_id, seq, place)
+    join reaction r on r.workspace_id = ${first.workspace_id} and r.conversation_id = k.conversation_id and r.seq = k.seq
+    order by r.created_at`.execute(db)
+  for (const { place, emoji, person_id } of reactions) {
+    const id = shown[place - 1]?.id ?? ''
     const ofMessage = found.get(id) ?? []
     const same = ofMessage.find((reaction) => reaction.emoji === emoji)
     if (same) same.userIds.push(person_id)

@@ -7,7 +7,7 @@ import { type Change, type Chat, change } from './chat.ts'
 import { notFound } from './failure.ts'
 import type { MessageRow } from './message-view.ts'
 import { without } from './ranges.ts'
-import { getConversation, receiptOf } from './summaries.ts'
+import { receiptOf, unread } from './summaries.ts'
 
 /** Moves the actor's own marks forward. Marks only grow, whatever order requests arrive in (promise G7). */
 export async function moveReceipt(
@@ -141,18 +141,27 @@ export async function markAllRead(
 ): Promise<ResultOf<'receipt.markAllRead'>> {
   return change(chat, async (change) => {
     const standing = await standingOf(change.db, actor, conversationId, { lock: true })
-    const { unread } = await getConversation({ db: change.db }, actor, { conversationId })
+    const count = await unreadIn(change.db, actor, conversationId)
     const read = standing.conversation.last_seq
-    await move(change, actor, standing, { delivered: read, read, messages: [] })
-    await change.db
+    const moved = await move(change, actor, standing, { delivered: read, read, messages: [] })
+    const { all_read_at: allReadAt } = await change.db
       .updateTable('receipt')
       .set({ all_read_at: sql`now()` })
       .where('workspace_id', '=', actor.workspaceId)
       .where('conversation_id', '=', conversationId)
       .where('person_id', '=', actor.userId)
-      .execute()
-    return { receipt: await receipt(change.db, actor, conversationId), count: unread }
+      .returning('all_read_at')
+      .executeTakeFirstOrThrow()
+    return { receipt: { ...moved, allReadAt }, count }
   })
+}
+
+async function unreadIn(db: Db, actor: Actor, conversationId: string): Promise<number> {
+  const { rows } = await sql<{ unread: number }>`
+    select ${unread(actor)} as unread from conversation c
+    left join receipt r on r.workspace_id = c.workspace_id and r.conversation_id = c.id and r.person_id = ${actor.userId}
+    where c.workspace_id = ${actor.workspaceId} and c.id = ${conversationId}`.execute(db)
+  return rows[0]?.unread ?? 0
 }
 
 /** The marks of everybody who has any in a conversation. */

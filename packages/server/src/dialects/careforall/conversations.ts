@@ -116,7 +116,7 @@ async function shown(door: Door, summary: ConversationSummary) {
 }
 
 /** Two statements for a page of any length. */
-async function shownAll(door: Door, summaries: readonly ConversationSummary[]) {
+async function shownAll(door: Door, summaries: readonly Pick<ConversationSummary, 'conversation'>[]) {
   const ids = summaries.map(({ conversation }) => conversation.id)
   const rosters = await rostersOf(door.chat.db, door.mount.workspaceId, ids)
   const names = await namesOf(
