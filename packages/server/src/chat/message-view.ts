@@ -5,8 +5,29 @@ import { attachmentsOf, attachmentView } from './attachments.ts'
 
 export type MessageRow = Selectable<Tables['message']>
 
+/** What is looked up of a message that is shown. */
+export const shownColumns = [
+  'id',
+  'conversation_id',
+  'workspace_id',
+  'seq',
+  'sender_id',
+  'sender_role',
+  'client_message_id',
+  'kind',
+  'body',
+  'visibility',
+  'reply_to_id',
+  'metadata',
+  'attachment_count',
+  'created_at',
+  'edited_at',
+  'retracted_at',
+] as const satisfies (keyof MessageRow)[]
+export type ShownRow = Pick<MessageRow, (typeof shownColumns)[number]>
+
 /** Messages as the protocol shows them, in the order of the rows, with their attachments and reactions. */
-export async function viewMessages(db: Db, rows: readonly MessageRow[]): Promise<Message[]> {
+export async function viewMessages(db: Db, rows: readonly ShownRow[]): Promise<Message[]> {
   const [first] = rows
   if (!first) return []
   const withFiles = rows.filter((row) => row.attachment_count > 0 && !row.retracted_at).map((row) => row.id)
@@ -33,14 +54,14 @@ export async function viewMessages(db: Db, rows: readonly MessageRow[]): Promise
   }))
 }
 
-export async function viewMessage(db: Db, row: MessageRow): Promise<Message> {
+export async function viewMessage(db: Db, row: ShownRow): Promise<Message> {
   const [message] = await viewMessages(db, [row])
   if (!message) throw new Error('A message that was given did not come back')
   return message
 }
 
 /** One query for the whole page, with each person's reactions to a message in the order in which they came. */
-async function reactionsOf(db: Db, rows: readonly MessageRow[]): Promise<Map<string, Message['reactions']>> {
+async function reactionsOf(db: Db, rows: readonly ShownRow[]): Promise<Map<string, Message['reactions']>> {
   const found = new Map<string, Message['reactions']>()
   const shown = rows.filter((row) => !row.retracted_at)
   const [first] = shown

@@ -14,7 +14,7 @@ import { type Actor, isAdmin, isStaff } from './actor.ts'
 import type { Chat } from './chat.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { notFound } from './failure.ts'
-import { type MessageRow, viewMessages } from './message-view.ts'
+import { type ShownRow, shownColumns, viewMessages } from './message-view.ts'
 
 /** Conversations the actor may see, newest activity first, each as the actor sees it. */
 export async function listConversations(
@@ -212,7 +212,30 @@ export function unread(actor: Actor): RawBuilder<number> {
   )::int end`
 }
 
-type SummaryRow = ConversationRow & {
+const listedColumns = [
+  'id',
+  'workspace_id',
+  'kind',
+  'inbox_id',
+  'topic',
+  'status',
+  'subject',
+  'priority',
+  'metadata',
+  'assignee_id',
+  'created_by',
+  'grant_required',
+  'last_seq',
+  'created_at',
+  'updated_at',
+  'closed_at',
+] as const satisfies (keyof ConversationRow)[]
+type ListedRow = Pick<ConversationRow, (typeof listedColumns)[number]>
+
+const columnsOf = (table: string, columns: readonly string[]) =>
+  sql.join(columns.map((column) => sql.ref(`${table}.${column}`)))
+
+type SummaryRow = ListedRow & {
   unread: number
   exact_updated_span: string
   exact_updated_at: string
@@ -261,7 +284,7 @@ async function rowsOf(
       select c.* from conversation c where ${sql.join(conditions, sql` and `)}
       order by ${newestFirst} limit ${limit} offset ${offset}
     )
-    select c.*, c.updated_span::text as exact_updated_span, c.updated_at::text as exact_updated_at, ${unread(actor)} as unread,
+    select ${columnsOf('c', listedColumns)}, c.updated_span::text as exact_updated_span, c.updated_at::text as exact_updated_at, ${unread(actor)} as unread,
       ${receiptOf('r', 'c')} as receipt
     from page c
     left join receipt r on r.workspace_id = c.workspace_id and r.conversation_id = c.id and r.person_id = ${actor.userId}
@@ -273,7 +296,7 @@ const participantsShown = 20
 
 async function participantsOf(
   db: Db,
-  conversations: readonly ConversationRow[],
+  conversations: readonly ListedRow[],
 ): Promise<Map<string, ConversationSummary['participants']>> {
   const [first] = conversations
   if (!first) return new Map()
@@ -302,16 +325,17 @@ async function participantsOf(
  */
 async function lastMessagesOf(
   db: Db,
-  conversations: readonly ConversationRow[],
+  conversations: readonly ListedRow[],
   actor: Actor,
 ): Promise<Map<string, Message>> {
   const [first] = conversations
   if (!first) return new Map()
   const seen = isStaff(actor) ? sql`true` : sql`m.visibility = 'everyone'`
   const newest = (among: RawBuilder<unknown>) => sql`(
-    select m.* from message m where m.workspace_id = ${first.workspace_id} and m.conversation_id = k.id
-      and ${among} and ${seen} order by m.seq desc limit 1)`
-  const { rows } = await sql<MessageRow>`
+    select ${columnsOf('m', shownColumns)} from message m
+    where m.workspace_id = ${first.workspace_id} and m.conversation_id = k.id and ${among} and ${seen}
+    order by m.seq desc limit 1)`
+  const { rows } = await sql<ShownRow>`
     select m.* from unnest(${conversations.map((row) => row.id)}::uuid[], ${conversations.map((row) => row.last_seq)}::int[])
       as k (id, last_seq)
     left join lateral ${newest(sql`m.seq between k.last_seq - 4 and k.last_seq`)} near on true
@@ -322,7 +346,7 @@ async function lastMessagesOf(
   return new Map((await viewMessages(db, rows)).map((message) => [message.conversationId, message]))
 }
 
-export function viewConversation(row: ConversationRow): Conversation {
+export function viewConversation(row: ListedRow): Conversation {
   return {
     id: row.id,
     kind: row.kind,
