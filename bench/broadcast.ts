@@ -28,8 +28,8 @@ async function* runBroadcast({ scale, store }: Bench): AsyncGenerator<Line> {
     await seedGroup(pool, { conversation: group, people: scale.listeners, firstPerson: 2 })
     await pool.query('vacuum analyze')
   })
-  await using relay = await Child.relay()
-  await using server = await Child.server(place)
+  await using children = await Child.both(place)
+  const { relay, server } = children
   const bare = new Crowd(await each(people, () => enter(relay, 'group')))
   const real = new Crowd(await each(people, (person) => join(server, person, { follow: group })))
   await real.listen(scale.warmUpMs)

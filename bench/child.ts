@@ -19,6 +19,18 @@ export class Child implements AsyncDisposable {
     return Child.start('./relay.ts', {})
   }
 
+  /** Relay and server, started side by side. */
+  static async both(place: Place): Promise<AsyncDisposable & { relay: Child; server: Child }> {
+    const [relay, server] = await Promise.all([Child.relay(), Child.server(place)])
+    return {
+      relay,
+      server,
+      [Symbol.asyncDispose]: async () => {
+        await Promise.all([relay[Symbol.asyncDispose](), server[Symbol.asyncDispose]()])
+      },
+    }
+  }
+
   private static async start(program: string, env: Record<string, string>): Promise<Child> {
     const file = (path: string) => new URL(path, import.meta.url).pathname
     const flags = ['--conditions=source', '--expose-gc', '--import', file('./memory-probe.ts')]

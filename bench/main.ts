@@ -7,9 +7,9 @@ import { reads } from './reads.ts'
 import { sends } from './sends.ts'
 
 const full: Scale = {
-  rounds: 3,
-  warmUpMs: 3_000,
-  roundMs: 3_000,
+  rounds: 5,
+  warmUpMs: 2_000,
+  roundMs: 2_000,
   conversations: [50, 200, 1_000],
   listeners: 1_000,
   idleConnections: 10_000,
@@ -19,11 +19,11 @@ const full: Scale = {
 }
 const quick: Scale = {
   rounds: 1,
-  warmUpMs: 100,
-  roundMs: 250,
+  warmUpMs: 50,
+  roundMs: 150,
   conversations: [50],
   listeners: 200,
-  idleConnections: 500,
+  idleConnections: 300,
   messages: { few: 1_000, many: 20_000 },
   dialects: { stored: 4_000, marks: 50 },
   askedShare: 0.1,

@@ -28,8 +28,8 @@ async function* runSends({ scale, store, wanted }: Bench): AsyncGenerator<Line> 
   })
   let acknowledged = 0
   {
-    await using relay = await Child.relay()
-    await using server = await Child.server(place)
+    await using children = await Child.both(place)
+    const { relay, server } = children
     for (const conversations of scale.conversations.filter((count) => wanted.includes(nameOf(count)))) {
       const numbers = Array.from({ length: conversations }, (_, i) => i + 1)
       const bare = await each(numbers, (number) => relayTalk(relay, number))
