@@ -184,13 +184,8 @@ export async function announceWritten(chat: Chat, written: WrittenDraft[]): Prom
   }
 }
 
-const messages = new WeakMap<WrittenDraft['outcome'], Message>()
-
-/** What was written, made once: whoever is told and whoever is answered get the same object. */
 function messageOf(draft: Draft, written: WrittenDraft['outcome']): Message {
-  const known = messages.get(written)
-  if (known) return known
-  const message: Message = {
+  return {
     id: written.id,
     conversationId: draft.conversationId,
     seq: written.seq,
@@ -208,8 +203,6 @@ function messageOf(draft: Draft, written: WrittenDraft['outcome']): Message {
     editedAt: null,
     retractedAt: null,
   }
-  messages.set(written, message)
-  return message
 }
 
 async function loadMessage(chat: Chat, actor: Actor, id: string): Promise<Message> {

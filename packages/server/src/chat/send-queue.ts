@@ -34,9 +34,9 @@ export class SendQueue {
   readonly #pool: Pool
   readonly #writers: number
   readonly #onWritten: (written: WrittenDraft[]) => Promise<void>
-  readonly #waiting = new Map<string, Entry>()
+  #waiting = new Map<string, Entry>()
   /** Conversations of the batches under way: their next sends wait, so that one sender's order is kept. */
-  readonly #busy = new Set<string>()
+  readonly #busy = new Set<ReadonlySet<string>>()
   #writing = 0
   #usualSize = 1
   #isDue = false
@@ -105,12 +105,12 @@ export class SendQueue {
     const batch = this.#nextBatch()
     if (batch.length === 0) return false
     this.#usualSize = (this.#usualSize * 3 + batch.length) / 4
-    const conversations = batch.map((entry) => entry.draft.conversationId)
-    for (const id of conversations) this.#busy.add(id)
+    const conversations = new Set(batch.map((entry) => entry.draft.conversationId))
+    this.#busy.add(conversations)
     this.#writing++
     this.#commit(batch).finally(() => {
       this.#writing--
-      for (const id of conversations) this.#busy.delete(id)
+      this.#busy.delete(conversations)
       this.#writeSoon()
     })
     return true
@@ -128,16 +128,27 @@ export class SendQueue {
         entry.reject(new Failure('overloaded', { notApplied: true, retryAfter: 1 }))
         continue
       }
-      if (this.#busy.has(entry.draft.conversationId)) continue
+      if (this.#isBusy(entry.draft.conversationId)) continue
       if (entry.draft.attachmentIds.length > 0) {
         if (claims) continue
         claims = true
       }
       batch.push(entry)
-      this.#waiting.delete(key)
       if (batch.length === largestBatch) break
     }
+    this.#forget(batch)
     return batch
+  }
+
+  #isBusy(conversationId: string): boolean {
+    for (const conversations of this.#busy) if (conversations.has(conversationId)) return true
+    return false
+  }
+
+  /** A new map instead of one emptied entry by entry: each time that shrinks, it leaves a table that keeps them alive. */
+  #forget(batch: readonly Entry[]): void {
+    if (batch.length === this.#waiting.size) this.#waiting = new Map()
+    else for (const { draft } of batch) this.#waiting.delete(draft.sendKey)
   }
 
   async #commit(batch: Entry[]): Promise<void> {

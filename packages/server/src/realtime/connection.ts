@@ -21,7 +21,7 @@ import { errorBody } from '../errors.ts'
 import { isOperationName, performCommand } from '../operations.ts'
 import type { Parley, Peer } from '../parley.ts'
 import { readCommand, readFrame, refuseBadText } from '../validation.ts'
-import { Frame, replyText } from './frame.ts'
+import { Frame } from './frame.ts'
 import type { Listener } from './listener.ts'
 
 /** What a transport gives a connection: a way to write, to know how much waits, and to end. */
@@ -290,7 +290,8 @@ export class Connection implements Listener, Peer {
   async #answer(command: Command): Promise<void> {
     this.#inFlight++
     try {
-      this.#send(replyText(command.id, await this.#run(command)))
+      const result = await this.#run(command)
+      this.#control({ type: 'reply', id: command.id, ok: true, ...(result !== undefined && { result }) })
     } catch (error) {
       if (!(error instanceof Failure))
         this.#parley.log.error({ err: error, command: command.type }, 'command failed')
