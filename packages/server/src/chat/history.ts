@@ -185,6 +185,23 @@ export async function getMessage(
   return viewMessage(chat.db, row)
 }
 
+/** The id of the message at a position, or null. For doors that name messages by where they stand; who asks is checked next. */
+export async function messageAt(
+  db: Db,
+  workspaceId: string,
+  conversationId: string,
+  seq: number,
+): Promise<string | null> {
+  const row = await db
+    .selectFrom('message')
+    .select('id')
+    .where('workspace_id', '=', workspaceId)
+    .where('conversation_id', '=', conversationId)
+    .where('seq', '=', seq)
+    .executeTakeFirst()
+  return row?.id ?? null
+}
+
 /** Earlier texts of an edited message, oldest first, for the team. */
 export async function listRevisions(
   chat: Chat,

@@ -11,6 +11,7 @@ import { idOfAlias } from '../../src/chat/aliases.ts'
 import { sendMessage } from '../../src/chat/messages.ts'
 import { authenticate } from '../../src/chat/sessions.ts'
 import type { Door } from '../../src/dialects/door.ts'
+import { messageName } from '../../src/dialects/servicehub/names.ts'
 import { readToken } from '../../src/dialects/servicehub/tokens.ts'
 import { type Answer, type Person, startServer, type TestServer } from '../../src/testing.ts'
 import { insides, upload } from '../world.ts'
@@ -489,25 +490,25 @@ test('nothing of another workspace is found, and its tokens open nothing', async
   const message = await eve.send(conversation.id, 'secret')
   for (const [kind, id] of [
     ['conversation', conversation.id],
-    ['message', message.id],
     ['inbox', elsewhere.inboxId],
   ] as const)
     await db()
       .insertInto('alias')
       .values({ workspace_id: elsewhere.workspaceId, scheme: 'decimal', kind, id, name: '987654321' })
       .execute()
+  const hidden = messageName('987654321', message.seq)
   const { token } = customer
   const noConversation = { error: 'Conversation with given id not found' }
   const noSide = { error: 'Failed to mark message as read by customer' }
   for (const [method, path, said] of [
     ['GET', '/conversations/987654321/messages', noConversation],
     ['POST', '/conversations/987654321/messages', noConversation],
-    ['PATCH', '/conversations/987654321/messages/987654321/read/customer', noSide],
-    ['PATCH', `/conversations/${chat}/messages/987654321/read/customer`, noSide],
+    ['PATCH', `/conversations/987654321/messages/${hidden}/read/customer`, noSide],
+    ['PATCH', `/conversations/${chat}/messages/${hidden}/read/customer`, noSide],
     ['PATCH', '/conversations/987654321/markAllAsRead/CUSTOMER', noConversation],
     ['GET', '/conversations/987654321/participants', noConversation],
     ['POST', '/conversations/987654321/typing', noConversation],
-    ['GET', '/messages/987654321', { error: 'Message not found' }],
+    ['GET', `/messages/${hidden}`, { error: 'Message not found' }],
   ] as const) {
     const body = method === 'POST' ? { senderId: customer.id, userId: customer.id, body: 'x' } : undefined
     const answer = await call(method, path, { token, body })

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { sql } from 'kysely'
 import { uuidOf } from '../../src/dialects/priyo/ids.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { FinalMessage, Line } from '../history-lines.ts'
@@ -101,13 +102,11 @@ export function asSent(lines: readonly Line[], numbers: ReadonlyMap<string, stri
   })
 }
 
-/** What ServiceHub calls the messages of a server, by those names. */
+/** What ServiceHub calls the messages of a server, by those names: the conversation's number, and the place in it. */
 export async function numbersIn({ db }: Pick<Store, 'db'>): Promise<Map<string, string>> {
-  const rows = await db
-    .selectFrom('alias')
-    .select(['name', 'id'])
-    .where('kind', '=', 'message')
-    .where('scheme', '=', 'decimal')
-    .execute()
+  const { rows } = await sql<{ name: string; id: string }>`
+    select ((a.name::bigint << 31) | m.seq)::text as name, m.id
+    from alias a join message m on m.workspace_id = a.workspace_id and m.conversation_id = a.id
+    where a.kind = 'conversation' and a.scheme = 'decimal'`.execute(db)
   return new Map(rows.map(({ name, id }) => [name, id]))
 }

@@ -14,7 +14,7 @@ import { setTyping } from '../../chat/typing.ts'
 import type { Door } from '../door.ts'
 import { bodyOf, textOf } from './bodies.ts'
 import { conversationOf, type Entrance, notYours, standIn } from './entrance.ts'
-import { names } from './names.ts'
+import { messageNamed, names } from './names.ts'
 import type { People } from './people.ts'
 import { forReader, nobodyYet, readStateOf, tellMessage, tellMessages, withSender } from './reading.ts'
 import { Refusal, refusals } from './refusals.ts'
@@ -86,7 +86,7 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
   ] as const) {
     app.patch<OfMessage>(`/conversations/:id/messages/:mid/read/${word}`, asked, async (request) => {
       const conversationId = await names.idOf(door, 'conversation', request.params.id)
-      const messageId = await names.idOf(door, 'message', request.params.mid)
+      const messageId = await messageNamed(door, request.params.mid)
       if (!conversationId) throw refusals.cannotMark(word)
       const { actor } = await entrance.visitor(request, { conversationId, side })
       await standIn(door, actor, conversationId).catch((error: unknown) => {
@@ -134,7 +134,7 @@ export function messageRoutes(app: FastifyInstance, door: Door, entrance: Entran
   })
 
   app.get<{ Params: { messageId: string } }>('/messages/:messageId', asked, async (request) => {
-    const messageId = await names.idOf(door, 'message', request.params.messageId)
+    const messageId = await messageNamed(door, request.params.messageId)
     if (!messageId) throw refusals.noSuchMessage()
     const { message, reader } = await messageFor(request, messageId)
     if (message.visibility !== 'everyone') throw refusals.noSuchMessage()
@@ -191,7 +191,7 @@ async function pageOf(door: Door, actor: Actor, conversationId: string, query: u
     throw refusals.invalidPage('limit')
   const size = limit === undefined ? wholeHistory : Math.min(Number(limit), wholeHistory)
   if (before === undefined) return { limit: size }
-  const messageId = typeof before === 'string' ? await names.idOf(door, 'message', before) : null
+  const messageId = typeof before === 'string' ? await messageNamed(door, before) : null
   if (!messageId) throw refusals.invalidPage('before')
   const message = await getMessage(door.chat, actor, { messageId }).catch(
     orElse(() => refusals.invalidPage('before')),

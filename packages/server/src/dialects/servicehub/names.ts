@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type AliasKind, aliasesOf, aliasOf, idOfAlias } from '../../chat/aliases.ts'
+import { messageAt } from '../../chat/history.ts'
 import type { Door } from '../door.ts'
 
 /** Ids as this dialect writes them: decimal strings that fit into 64 bits. */
@@ -13,6 +14,24 @@ export const names = {
   /** The thing with this name, or null: for a name nobody has, and for text that is no such number. */
   idOf: async ({ chat, mount }: Door, kind: AliasKind, name: string) =>
     isNumber(name) ? idOfAlias(chat.db, mount.workspaceId, 'decimal', kind, name) : null,
+}
+
+/** Enough for every position in a conversation; what is above it is the number of the conversation. */
+const seqBits = 31n
+
+/**
+ * A message has a number but no row for it: where it stands says it all. A name of its own would be a second commit for
+ * every send, which made three of five of the native rate of all.
+ */
+export const messageName = (conversation: string, seq: number) =>
+  String((BigInt(conversation) << seqBits) | BigInt(seq))
+
+/** The message with this name, or null. */
+export async function messageNamed(door: Door, name: string): Promise<string | null> {
+  if (!isNumber(name)) return null
+  const conversationId = await names.idOf(door, 'conversation', String(BigInt(name) >> seqBits))
+  const seq = Number(BigInt.asUintN(Number(seqBits), BigInt(name)))
+  return conversationId && messageAt(door.chat.db, door.mount.workspaceId, conversationId, seq)
 }
 
 /** An entry of somebody in a conversation has a name but no row: its id follows from the two. */

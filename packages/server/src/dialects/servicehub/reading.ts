@@ -4,7 +4,7 @@ import { linked } from '../../chat/attachments/links.ts'
 import { without } from '../../chat/ranges.ts'
 import { newestFromOutside, readBy, readingsOf, type Side } from '../../chat/sides.ts'
 import type { Door } from '../door.ts'
-import { names } from './names.ts'
+import { messageName, names } from './names.ts'
 import { type ReadState, toMessage } from './translate.ts'
 
 /** What a moment ago was unread on both sides: a message that has just been written. */
@@ -20,12 +20,7 @@ export async function tellMessages(door: Door, messages: readonly Message[], rea
   const [first] = messages
   if (!first) return []
   const senders = messages.flatMap(({ senderId }) => senderId ?? [])
-  const [ids, people, conversation] = await Promise.all([
-    names.ofAll(
-      door,
-      'message',
-      messages.map((message) => message.id),
-    ),
+  const [people, conversation] = await Promise.all([
     names.ofAll(door, 'person', senders),
     names.of(door, 'conversation', first.conversationId),
   ])
@@ -33,7 +28,7 @@ export async function tellMessages(door: Door, messages: readonly Message[], rea
     const told = toMessage(
       message,
       {
-        message: ids.get(message.id) ?? '',
+        message: messageName(conversation, message.seq),
         conversation,
         sender: (message.senderId && people.get(message.senderId)) || null,
       },
