@@ -4,6 +4,8 @@ import { promisify } from 'node:util'
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
+import type { Door } from '../../src/dialects/door.ts'
+import { readToken } from '../../src/dialects/livesupport/tokens.ts'
 import { type Person, startServer, type TestServer } from '../../src/testing.ts'
 import { startChild } from '../child.ts'
 import { Client, LiveSocket } from './livesupport-client.ts'
@@ -65,6 +67,18 @@ describe('on a demo server', () => {
       .executeTakeFirstOrThrow()
     return row.id
   }
+
+  test('a store that failed while the key was fetched is asked again', async () => {
+    const candidate = await nobody.person('candidate')
+    const { token = '' } = candidate
+    const { chat, log } = server.running.parley
+    const mount = { dialect: 'livesupport', workspaceId: server.workspaceId, base: '', options: {} }
+    const door = { mount, log, chat: { ...chat, db: undefined } }
+    await expect(readToken(door as unknown as Door, token)).rejects.toThrow(TypeError)
+    Object.assign(door.chat, { db: chat.db })
+    const { userId } = await native(candidate)
+    expect(await readToken(door as unknown as Door, token)).toMatchObject({ userId })
+  })
 
   test('what a newcomer types works, with curl and a WebSocket client, at the root of a port', async () => {
     const json = ['-s', '-H', 'content-type: application/json']

@@ -69,9 +69,13 @@ const keys = new WeakMap<Door, Promise<CryptoKey>>()
 
 /** Of this dialect and this workspace only: a token of another one opens nothing here. */
 function keyOf(door: Door): Promise<CryptoKey> {
-  const known = keys.get(door) ?? makeKey(door)
-  keys.set(door, known)
-  return known
+  const known = keys.get(door)
+  if (known) return known
+  const key = makeKey(door)
+  keys.set(door, key)
+  // A store that did not answer once is asked again.
+  key.catch(() => keys.delete(door))
+  return key
 }
 
 async function makeKey({ chat, mount }: Door): Promise<CryptoKey> {
