@@ -26,10 +26,16 @@ begin
       w, c, id, sender, kind, body, visibility, reply_to, metadata, client_message_id, send_key, content_hash,
       seqs, ordinals, notes, n
     )
-    join conversation c on c.workspace_id = g.w and c.id = g.c and c.deleted_at is null
-    join participant p on p.workspace_id = g.w and p.conversation_id = g.c and p.person_id = g.sender
-    where refusal_of_send(g.w, g.c, c.status, c.grant_required, g.sender, p.left_at is null, p.role, g.visibility, g.reply_to)
-      is null
+    -- One row each, by a range of one key, in order: only the primary key can answer that without sorting. For a plain
+    -- join the planner may read a whole workspace (before it has statistics) or all who take part (always).
+    cross join lateral (
+      select c.* from conversation c where c.workspace_id = g.w and c.id between g.c and g.c order by c.id limit 1) c
+    cross join lateral (
+      select p.* from participant p
+      where p.workspace_id = g.w and p.conversation_id = g.c and p.person_id between g.sender and g.sender
+      order by p.person_id limit 1) p
+    where c.deleted_at is null and refusal_of_send(g.w, g.c, c.status, c.grant_required, g.sender, p.left_at is null,
+      p.role, g.visibility, g.reply_to) is null
   ),
   inserted as (
     insert into message (
