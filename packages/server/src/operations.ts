@@ -169,7 +169,7 @@ export async function perform(
 }
 
 /** The same from a realtime command: only operations that are commands too, with the whole input checked at once. */
-export async function performCommand(
+export function performCommand(
   parley: Parley,
   name: OperationName,
   actor: Actor,

@@ -301,7 +301,7 @@ export class Connection implements Listener, Peer {
     }
   }
 
-  async #run({ type, input }: Command): Promise<unknown> {
+  #run({ type, input }: Command): Promise<unknown> {
     refuseBadText(input)
     if (isOperationName(type)) return performCommand(this.#parley, type, this.actor, input)
     return this.#ownCommand(type, input)

@@ -55,6 +55,10 @@ function open(parley: Parley, websocket: WebSocket, socket: Duplex, request: Inc
 }
 
 let unflushed: Outbox[] = []
+let lastAdded: Buffer | undefined
+
+/** One event to many leaves in parts of so many: the first ones read it while the last ones are still being told. */
+const someListeners = 64
 
 /**
  * What one socket is told in one turn of the loop leaves in one write: the reply to a send and the entry it made, above
@@ -76,6 +80,8 @@ class Outbox {
     this.waiting += payload.length
     if (this.#payloads.push(payload) > 1) return
     if (unflushed.push(this) === 1) process.nextTick(flushAll)
+    else if (unflushed.length % someListeners === 0 && payload === lastAdded) flushAll()
+    lastAdded = payload
   }
 
   flush(): void {
