@@ -1,8 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { seedGroup, seedPeople } from './cast.ts'
-import { Child } from './child.ts'
-import { type Bench, inTurns, type Line, lineOf, type Measure, type Reading, watchingLag } from './measure.ts'
-import { Place } from './place.ts'
+import type { Child } from './child.ts'
+import { type Bench, inTurns, type Line, lineOf, type Reading, type Tenant, watchingLag } from './measure.ts'
 import type { ClientSocket } from './socket.ts'
 import { each, enter, join, read, sendFrame, until } from './wire.ts'
 
@@ -11,25 +10,25 @@ import { each, enter, join, read, sendFrame, until } from './wire.ts'
  * conversation open. A closed loop: the next message is sent when everybody has heard the one before, so that the
  * commit is part of every turn.
  */
-export const broadcast: Measure = {
+export const broadcast: Tenant = {
   names: ({ listeners }) => [nameOf(listeners)],
-  run: runBroadcast,
+  seed: async (pool, { scale }) => {
+    await seedPeople(pool, { first: firstPerson, count: scale.listeners })
+    await seedGroup(pool, { conversation: group, people: scale.listeners, firstPerson })
+  },
+  run,
 }
 
 const nameOf = (listeners: number) => `broadcast_${listeners}_listeners`
 const mostLagMs = 100
-const group = 1
+const group = 2_001
+const firstPerson = 10_001
 
-async function* runBroadcast({ scale, store }: Bench): AsyncGenerator<Line> {
-  await using place = await Place.make(store)
-  const people = Array.from({ length: scale.listeners }, (_, i) => i + 2)
-  await place.open(async (pool) => {
-    await seedPeople(pool, { people: scale.listeners + 1 })
-    await seedGroup(pool, { conversation: group, people: scale.listeners, firstPerson: 2 })
-    await pool.query('vacuum analyze')
-  })
-  await using children = await Child.both(place)
-  const { relay, server } = children
+async function* run(
+  { scale }: Bench,
+  { relay, server }: { relay: Child; server: Child },
+): AsyncGenerator<Line> {
+  const people = Array.from({ length: scale.listeners }, (_, i) => firstPerson + i)
   const bare = new Crowd(await each(people, () => enter(relay, 'group')))
   const real = new Crowd(await each(people, (person) => join(server, person, { follow: group })))
   await real.listen(scale.warmUpMs)
@@ -39,6 +38,8 @@ async function* runBroadcast({ scale, store }: Bench): AsyncGenerator<Line> {
     () => bare.listen(scale.roundMs),
     () => real.listen(scale.roundMs),
   )
+  bare.close()
+  real.close()
   yield lineOf(nameOf(scale.listeners), 'deliveries/s', 'larger', readings, mostLagMs)
 }
 
@@ -80,6 +81,10 @@ class Crowd {
     )
     if (this.#whatIsWrong) throw new Error(this.#whatIsWrong)
     return { value: ((this.#heard - before) / (this.#settledAt - since)) * 1_000, lagMs }
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.close()
   }
 
   #settledAt = 0

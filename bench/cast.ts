@@ -15,23 +15,28 @@ export const workspaceId = idOf('workspace', 1)
 export const inboxId = idOf('inbox', 1)
 const secret = randomBytes(32)
 
-/** One workspace with one inbox, and people numbered from 1, each with a session. The first are the inbox's agents. */
-export async function seedPeople(
-  pool: Pool,
-  { people, agents = 0 }: { people: number; agents?: number },
-): Promise<void> {
+/** One workspace with one inbox. */
+export async function seedWorkspace(pool: Pool): Promise<void> {
   await pool.query(`insert into workspace (id, slug, name) values ('${workspaceId}', 'main', 'Bench')`)
   await pool.query(`insert into server_meta (key, value) values ('token_secret', $1)`, [
     secret.toString('base64url'),
   ])
   await pool.query(`insert into inbox (workspace_id, id, name, widget_key)
     values ('${workspaceId}', '${inboxId}', 'Bench', 'bench')`)
+}
+
+/** People numbered from `first` on, each with a session. The first ones are agents of the inbox. */
+export async function seedPeople(
+  pool: Pool,
+  { first, count, agents = 0 }: { first: number; count: number; agents?: number },
+): Promise<void> {
+  const numbers = `generate_series(${first}, ${first + count - 1}) n`
   await pool.query(`insert into person (workspace_id, id, role, name)
-    select '${workspaceId}', ${idIn('person', 'n')}, case when n <= ${agents} then 'agent' else 'contact' end, 'Person ' || n
-    from generate_series(1, ${people}) n`)
+    select '${workspaceId}', ${idIn('person', 'n')}, case when n < ${first + agents} then 'agent' else 'contact' end, 'Person ' || n
+    from ${numbers}`)
   await pool.query(`insert into session (workspace_id, id, person_id, kind, expires_at)
     select '${workspaceId}', ${idIn('session', 'n')}, ${idIn('person', 'n')}, 'password', now() + interval '1 day'
-    from generate_series(1, ${people}) n`)
+    from ${numbers}`)
   await pool.query(`insert into inbox_member (workspace_id, inbox_id, person_id)
     select '${workspaceId}', '${inboxId}', ${idIn('person', 'n')} from generate_series(1, ${agents}) n`)
 }

@@ -20,8 +20,11 @@ export class Child implements AsyncDisposable {
   }
 
   /** Relay and server, started side by side. */
-  static async both(place: Place): Promise<AsyncDisposable & { relay: Child; server: Child }> {
-    const [relay, server] = await Promise.all([Child.relay(), Child.server(place)])
+  static async both(
+    place: Place,
+    env: Record<string, string>,
+  ): Promise<AsyncDisposable & { relay: Child; server: Child }> {
+    const [relay, server] = await Promise.all([Child.relay(), Child.server(place, env)])
     return {
       relay,
       server,

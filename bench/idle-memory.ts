@@ -1,4 +1,4 @@
-import { seedPeople } from './cast.ts'
+import { seedPeople, seedWorkspace } from './cast.ts'
 import { Child } from './child.ts'
 import { type Bench, inTurns, type Line, lineOf, type Measure, type Reading } from './measure.ts'
 import { Place } from './place.ts'
@@ -15,7 +15,8 @@ const name = 'idle_connection_memory'
 async function* runIdleMemory({ scale, store }: Bench): AsyncGenerator<Line> {
   await using place = await Place.make(store)
   await place.open(async (pool) => {
-    await seedPeople(pool, { people: scale.idleConnections + warmUps })
+    await seedWorkspace(pool)
+    await seedPeople(pool, { first: 1, count: scale.idleConnections + warmUps })
     await pool.query('vacuum analyze')
   })
   const people = Array.from({ length: scale.idleConnections }, (_, i) => i + 1)

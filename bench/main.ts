@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util'
 import { broadcast } from './broadcast.ts'
-import { dialects } from './dialects.ts'
+import { dialectQuestions } from './dialect-questions.ts'
+import { dialectSends } from './dialect-sends.ts'
+import { shareHouse } from './house.ts'
 import { idleMemory } from './idle-memory.ts'
-import type { Measure, Scale } from './measure.ts'
+import type { Measure, Scale, Tenant } from './measure.ts'
 import { reads } from './reads.ts'
 import { sends } from './sends.ts'
 
@@ -19,13 +21,13 @@ const full: Scale = {
 }
 const quick: Scale = {
   rounds: 1,
-  warmUpMs: 50,
-  roundMs: 150,
+  warmUpMs: 30,
+  roundMs: 80,
   conversations: [50],
   listeners: 200,
   idleConnections: 300,
-  messages: { few: 1_000, many: 20_000 },
-  dialects: { stored: 4_000, marks: 50 },
+  messages: { few: 1_000, many: 5_000 },
+  dialects: { stored: 2_000, marks: 25 },
   askedShare: 0.1,
 }
 
@@ -36,19 +38,29 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
   },
 })
-if (options.store !== 'postgres' && options.store !== 'embedded') {
-  throw new Error(`--store is "${options.store}", but should be postgres or embedded`)
+const { store } = options
+if (store !== 'postgres' && store !== 'embedded') {
+  throw new Error(`--store is "${store}", but should be postgres or embedded`)
 }
 const scale = options.quick ? quick : full
-const measures: Measure[] = [sends, broadcast, idleMemory, reads, dialects]
+const tenants: Tenant[] = [sends, broadcast, dialectSends, dialectQuestions]
+const measures: Measure[] = [idleMemory, reads]
 
-/** One JSON line per measure. Whatever is broken throws and ends the run with its name; being slow is no error. */
-for (const { names, run } of measures) {
-  const wanted = names(scale).filter((name) => !options.only || name === options.only)
-  if (wanted.length === 0) continue
-  for await (const line of run({ scale, store: options.store, wanted })) console.log(JSON.stringify(line))
-}
-const known = measures.flatMap(({ names }) => names(scale))
+const known = [...tenants, ...measures].flatMap(({ names }) => names(scale))
 if (options.only && !known.includes(options.only)) {
   throw new Error(`--only is "${options.only}", but should be one of ${known.join(', ')}`)
+}
+const wantedOf = ({ names }: Tenant | Measure) =>
+  names(scale).filter((name) => !options.only || name === options.only)
+
+/** One JSON line per measure. Whatever is broken throws and ends the run with its name; being slow is no error. */
+const bench = { scale, store } as const
+const sharing = tenants
+  .map((tenant) => ({ tenant, wanted: wantedOf(tenant) }))
+  .filter(({ wanted }) => wanted.length > 0)
+for await (const line of shareHouse(sharing, bench)) console.log(JSON.stringify(line))
+for (const measure of measures) {
+  const wanted = wantedOf(measure)
+  if (wanted.length === 0) continue
+  for await (const line of measure.run({ ...bench, wanted })) console.log(JSON.stringify(line))
 }

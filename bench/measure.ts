@@ -1,4 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { Pool } from 'pg'
+import type { Child } from './child.ts'
 import type { StoreKind } from './place.ts'
 
 /** How large everything is. */
@@ -18,10 +20,20 @@ export type Scale = {
 
 export type Bench = { scale: Scale; store: StoreKind; wanted: string[] }
 
-/** Several measures that share their preparations. */
+/** Several measures that share their preparations, in places of their own. */
 export type Measure = {
   names(scale: Scale): string[]
   run(bench: Bench): AsyncGenerator<Line>
+}
+
+/** Several measures that live in one house with others (`house.ts`), beside people and conversations of other numbers. */
+export type Tenant = {
+  names(scale: Scale): string[]
+  /** What they need to find in the store when the server starts. */
+  seed(pool: Pool, bench: Bench): Promise<void>
+  run(bench: Bench, children: { relay: Child; server: Child }): AsyncGenerator<Line>
+  /** Throws if the store does not hold what it should when the server has stopped. */
+  verify?(pool: Pool): Promise<void>
 }
 
 /** What is printed. `ratio` says how close to the baseline or beyond it, and larger is better for every unit. */

@@ -3,7 +3,7 @@ process.on('message', async (question) => {
   if (question !== 'memory') return
   for (let i = 0; i < 4; i++) {
     globalThis.gc?.()
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await new Promise((resolve) => setTimeout(resolve, 25))
   }
   process.send?.(process.memoryUsage.rss())
 })

@@ -1,4 +1,4 @@
-import { idOf, seedHistory, seedPeople } from './cast.ts'
+import { idOf, seedHistory, seedPeople, seedWorkspace } from './cast.ts'
 import { Child } from './child.ts'
 import { type Bench, inTurns, type Line, lineOf, type Measure, median, type Reading } from './measure.ts'
 import { Place, type StoreKind } from './place.ts'
@@ -87,7 +87,8 @@ class Library implements AsyncDisposable {
     const inEach = Math.floor((messages * 0.6) / (conversations - 1))
     const inFirst = messages - inEach * (conversations - 1)
     await place.open(async (pool) => {
-      await seedPeople(pool, { people: agents + 1, agents })
+      await seedWorkspace(pool)
+      await seedPeople(pool, { first: 1, count: agents + 1, agents })
       await seedHistory(pool, { contact: agents + 1, conversations, inFirst, inEach })
       await pool.query('vacuum analyze')
     })

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { seedPairs, seedPeople } from './cast.ts'
-import { Child } from './child.ts'
-import { type Bench, inTurns, type Line, lineOf, type Measure, type Reading, watchingLag } from './measure.ts'
-import { Place } from './place.ts'
+import type { Pool } from 'pg'
+import { idIn, seedPairs, seedPeople } from './cast.ts'
+import type { Child } from './child.ts'
+import { type Bench, inTurns, type Line, lineOf, type Reading, type Tenant, watchingLag } from './measure.ts'
 import type { ClientSocket, OnFrame } from './socket.ts'
 import { each, enter, join, read, sendFrame, until } from './wire.ts'
 
@@ -11,42 +11,41 @@ import { each, enter, join, read, sendFrame, until } from './wire.ts'
  * conversation one person writes and sends the next message when the last one was acknowledged, so as many sends are
  * in flight as there are conversations. The other person's copies are counted and must all have come by the end.
  */
-export const sends: Measure = {
+export const sends: Tenant = {
   names: (scale) => scale.conversations.map(nameOf),
-  run: runSends,
+  seed: async (pool, { scale }) => {
+    const most = Math.max(...scale.conversations)
+    await seedPeople(pool, { first: 2, count: most * 2 })
+    await seedPairs(pool, { first: 1, count: most, firstPerson: 2 })
+  },
+  run,
+  verify,
 }
 
 const nameOf = (conversations: number) => `sends_${conversations}_conversations`
+let most = 0
+let acknowledged = 0
 
-async function* runSends({ scale, store, wanted }: Bench): AsyncGenerator<Line> {
-  await using place = await Place.make(store)
-  const most = Math.max(...scale.conversations)
-  await place.open(async (pool) => {
-    await seedPeople(pool, { people: most * 2 + 1 })
-    await seedPairs(pool, { first: 1, count: most, firstPerson: 2 })
-    await pool.query('vacuum analyze')
-  })
-  let acknowledged = 0
-  {
-    await using children = await Child.both(place)
-    const { relay, server } = children
-    for (const conversations of scale.conversations.filter((count) => wanted.includes(nameOf(count)))) {
-      const numbers = Array.from({ length: conversations }, (_, i) => i + 1)
-      const bare = await each(numbers, (number) => relayTalk(relay, number))
-      const real = await each(numbers, (number) => serverTalk(server, number))
-      await load(bare, scale.warmUpMs, 0)
-      await load(real, scale.warmUpMs, 0)
-      const readings = await inTurns(
-        scale.rounds,
-        () => load(bare, scale.roundMs, scale.warmUpMs),
-        () => load(real, scale.roundMs, scale.warmUpMs),
-      )
-      for (const talk of [...bare, ...real]) talk.close()
-      for (const talk of real) acknowledged += talk.acks
-      yield lineOf(nameOf(conversations), 'acknowledged sends/s', 'larger', readings, mostLagMs)
-    }
+async function* run(
+  { scale, wanted }: Bench,
+  { relay, server }: { relay: Child; server: Child },
+): AsyncGenerator<Line> {
+  for (const conversations of scale.conversations.filter((count) => wanted.includes(nameOf(count)))) {
+    most = Math.max(most, conversations)
+    const numbers = Array.from({ length: conversations }, (_, i) => i + 1)
+    const bare = await each(numbers, (number) => relayTalk(relay, number))
+    const real = await each(numbers, (number) => serverTalk(server, number))
+    await load(bare, scale.warmUpMs, 0)
+    await load(real, scale.warmUpMs, 0)
+    const readings = await inTurns(
+      scale.rounds,
+      () => load(bare, scale.roundMs, scale.warmUpMs),
+      () => load(real, scale.roundMs, scale.warmUpMs),
+    )
+    for (const talk of [...bare, ...real]) talk.close()
+    for (const talk of real) acknowledged += talk.acks
+    yield lineOf(nameOf(conversations), 'acknowledged sends/s', 'larger', readings, mostLagMs)
   }
-  await place.open((pool) => verify(pool, acknowledged))
 }
 
 /** In a closed loop a turn of the load maker is as long as all its sockets have work for; beyond this it is starved. */
@@ -155,13 +154,11 @@ async function load(talks: Talk[], forMs: number, afterMs: number): Promise<Read
 }
 
 /** What was acknowledged is stored, once each, with positions that have no holes. */
-async function verify(
-  pool: { query(text: string): Promise<{ rows: Record<string, number>[] }> },
-  acknowledged: number,
-): Promise<void> {
-  const { rows } = await pool.query(`select count(*)::int as stored,
-    (select sum(last_seq)::int from conversation) as positions,
-    (select sum(message_count)::int from conversation) as counted from message`)
+async function verify(pool: Pool): Promise<void> {
+  const { rows } = await pool.query<Record<string, number>>(`select
+    (select count(*)::int from message where conversation_id <= ${idIn('conversation', `${most}`)}) as stored,
+    sum(last_seq)::int as positions, sum(message_count)::int as counted
+    from conversation where id <= ${idIn('conversation', `${most}`)}`)
   const { stored, positions, counted } = rows[0] ?? {}
   if (stored !== acknowledged || positions !== stored || counted !== stored) {
     throw new Error(
