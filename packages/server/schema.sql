@@ -185,7 +185,7 @@ begin
       and o.left_at is null);
 end $$;
 
-CREATE FUNCTION public.move_receipt(workspace uuid, conversation uuid, person uuid, delivered integer, read integer, messages integer[], sees_notes boolean) RETURNS boolean
+CREATE FUNCTION public.move_receipt(workspace uuid, conversation uuid, person uuid, delivered integer, read integer, messages int4multirange, sees_notes boolean) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
 declare
@@ -193,7 +193,7 @@ declare
   last integer;
   new_read integer;
   new_delivered integer;
-  given integer[];
+  given int4multirange;
   marked integer := 0;
   first_unread integer;
 begin
@@ -204,8 +204,8 @@ begin
     where r.workspace_id = workspace and r.conversation_id = conversation and r.person_id = person for no key update;
   new_read := greatest(mark.read_seq, least(read, last));
 
-  given := array(select distinct m from unnest(messages) as m where m > new_read and m <= last);
-  if cardinality(given) > 0 or exists (
+  given := messages * int4multirange(int4range(new_read, last, '(]'));
+  if not isempty(given) or exists (
     select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
       and x.person_id = person and x.kind = 'read' and x.to_seq > new_read
   ) then
@@ -213,20 +213,21 @@ begin
       where m.workspace_id = workspace and m.conversation_id = conversation and m.seq > new_read
         and m.sender_id is distinct from person and m.kind <> 'system' and m.retracted_at is null
         and (sees_notes or m.visibility = 'everyone')
-        and not exists (select 1 from unnest(given) as g where g = m.seq)
+        and not given @> m.seq
         and not exists (select 1 from receipt_range x where x.workspace_id = workspace
           and x.conversation_id = conversation and x.person_id = person and x.kind = 'read'
           and x.to_seq = m.seq);
     new_read := greatest(
       new_read,
-      (select max(g) from unnest(given) as g where first_unread is null or g < first_unread),
+      upper(given * int4multirange(int4range(null, first_unread))) - 1,
       (select max(x.to_seq) from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
         and x.person_id = person and x.kind = 'read' and x.to_seq > new_read
         and (first_unread is null or x.to_seq < first_unread)));
     -- What the mark has reached is told by its own move; only what lies beyond it stands alone.
     insert into receipt_range (workspace_id, conversation_id, person_id, kind, from_seq, to_seq)
-      select workspace, conversation, person, 'read', g - 1, g from unnest(given) as g
-      where g > new_read and not exists (
+      select workspace, conversation, person, 'read', g - 1, g
+      from unnest(given * int4multirange(int4range(new_read, null, '(]'))) as r, generate_series(lower(r), upper(r) - 1) as g
+      where not exists (
         select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
           and x.person_id = person and x.kind = 'read' and x.to_seq = g)
       on conflict do nothing;

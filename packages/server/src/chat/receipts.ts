@@ -5,9 +5,11 @@ import { type Standing, standingOf } from './access.ts'
 import type { Actor } from './actor.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { notFound } from './failure.ts'
-import type { MessageRow } from './message-view.ts'
 import { without } from './ranges.ts'
 import { receiptOf, unread } from './summaries.ts'
+
+/** No single messages, as PostgreSQL writes ranges. */
+const none = '{}'
 
 /** Moves the actor's own marks forward. Marks only grow, whatever order requests arrive in (promise G7). */
 export async function moveReceipt(
@@ -17,7 +19,7 @@ export async function moveReceipt(
 ): Promise<Receipt> {
   return change(chat, async (change) => {
     const standing = await standingOf(change.db, actor, conversationId)
-    return move(change, actor, standing, { delivered, read, messages: [] })
+    return move(change, actor, standing, { delivered, read, messages: none })
   })
 }
 
@@ -29,41 +31,45 @@ export async function markMessagesRead(
 ): Promise<Receipt> {
   return change(chat, async (change) => {
     const standing = await standingOf(change.db, actor, conversationId)
-    const wanted = [...new Set(messageIds)]
-    const found = (await rowsOf(change.db, actor, wanted)).filter(
-      (row) =>
-        row.conversation_id === conversationId &&
-        (standing.sees === 'agents' || row.visibility === 'everyone'),
-    )
-    if (found.length !== wanted.length) throw notFound()
-    const messages = found.filter((row) => row.sender_id !== actor.userId).map((row) => row.seq)
-    return move(change, actor, standing, { delivered: 0, read: 0, messages })
+    const [found, elsewhere] = await placesOf(change.db, actor, messageIds)
+    if (elsewhere || found?.conversation_id !== conversationId) throw notFound()
+    return moveOver(change, actor, standing, found)
   })
 }
 
 /** Marks messages read wherever they are, in any order. One that the actor may not see refuses them all. */
 export async function markRead(chat: Chat, actor: Actor, messageIds: readonly string[]): Promise<void> {
-  const wanted = [...new Set(messageIds)]
-  if (wanted.length === 0) return
+  if (messageIds.length === 0) return
   await change(chat, async (change) => {
-    const found = await rowsOf(change.db, actor, wanted)
-    if (found.length !== wanted.length) throw notFound()
-    for (const [conversationId, rows] of Map.groupBy(found, (row) => row.conversation_id)) {
-      const standing = await standingOf(change.db, actor, conversationId)
-      if (standing.sees === 'everyone' && rows.some((row) => row.visibility === 'agents')) throw notFound()
-      const messages = rows.filter((row) => row.sender_id !== actor.userId).map((row) => row.seq)
-      await move(change, actor, standing, { delivered: 0, read: 0, messages })
+    for (const found of await placesOf(change.db, actor, messageIds)) {
+      await moveOver(change, actor, await standingOf(change.db, actor, found.conversation_id), found)
     }
   })
 }
 
-/** Where messages stand, by id, one by one: of thousands of ids the planner thinks that reading the whole table is cheaper. */
-async function rowsOf(db: Db, actor: Actor, messageIds: readonly string[]) {
-  const { rows } = await sql<Pick<MessageRow, 'conversation_id' | 'seq' | 'sender_id' | 'visibility'>>`
-    select m.* from unnest(${messageIds}::uuid[]) as k (id) cross join lateral (
+async function moveOver(change: Change, actor: Actor, standing: Standing, found: Places): Promise<Receipt> {
+  if (standing.sees === 'everyone' && found.has_notes) throw notFound()
+  return move(change, actor, standing, { delivered: 0, read: 0, messages: found.by_others })
+}
+
+/** Where messages of one conversation stand: those by others as ranges of positions, as PostgreSQL writes them. */
+type Places = { conversation_id: string; count: number; has_notes: boolean; by_others: string }
+
+/**
+ * Where messages stand, by conversation. One that is not there refuses them all. They are looked up one by one: of
+ * thousands of ids the planner thinks that reading the whole table is cheaper.
+ */
+async function placesOf(db: Db, actor: Actor, messageIds: readonly string[]): Promise<Places[]> {
+  const wanted = [...new Set(messageIds)]
+  const { rows } = await sql<Places>`
+    select m.conversation_id, count(*)::int as count, bool_or(m.visibility = 'agents') as has_notes,
+      coalesce(range_agg(int4range(m.seq, m.seq, '[]')) filter (where m.sender_id is distinct from ${actor.userId}), '{}')::text
+        as by_others
+    from unnest(${wanted}::uuid[]) as k (id) cross join lateral (
       select m.conversation_id, m.seq, m.sender_id, m.visibility from message m
       where m.workspace_id = ${actor.workspaceId} and m.id = k.id limit 1) m
-    order by m.conversation_id`.execute(db)
+    group by m.conversation_id order by m.conversation_id`.execute(db)
+  if (rows.reduce((sum, { count }) => sum + count, 0) !== wanted.length) throw notFound()
   return rows
 }
 
@@ -143,7 +149,7 @@ export async function markAllRead(
     const standing = await standingOf(change.db, actor, conversationId, { lock: true })
     const count = await unreadIn(change.db, actor, conversationId)
     const read = standing.conversation.last_seq
-    const moved = await move(change, actor, standing, { delivered: read, read, messages: [] })
+    const moved = await move(change, actor, standing, { delivered: read, read, messages: none })
     const { all_read_at: allReadAt } = await change.db
       .updateTable('receipt')
       .set({ all_read_at: sql`now()` })
@@ -247,12 +253,12 @@ async function move(
   change: Change,
   actor: Actor,
   { conversation, sees }: Standing,
-  to: { delivered: number; read: number; messages: number[] },
+  to: { delivered: number; read: number; messages: string },
 ): Promise<Receipt> {
   // The statement sees the marks as they were before the function moves them.
   const { rows } = await sql<{ moved: boolean; before: Receipt | null }>`select move_receipt(
     ${actor.workspaceId}, ${conversation.id}, ${actor.userId}, ${to.delivered}, ${to.read},
-    ${to.messages}::int[], ${sees === 'agents'}) as moved,
+    ${to.messages}::int4multirange, ${sees === 'agents'}) as moved,
     (select ${receiptOf('r', 'r')} from receipt r where r.workspace_id = ${actor.workspaceId}
       and r.conversation_id = ${conversation.id} and r.person_id = ${actor.userId}) as before`.execute(
     change.db,
