@@ -153,7 +153,7 @@ const verbs: { [N in Spoken]: Verb<N> } = {
 }
 
 /** Runs an operation whose input is valid already. Rank is checked here; everything finer is the verb's. */
-export async function perform(
+export function perform(
   parley: Parley,
   name: OperationName,
   who: Caller | Actor,
@@ -164,8 +164,8 @@ export async function perform(
     | ((parley: Parley, who: Caller | Actor, input: object) => Promise<unknown>)
     | undefined
   if (!run) throw new Failure('unknown_operation')
-  const result = await run(parley, who, input)
-  return 'userId' in who ? withLinks(parley.chat, who, result) : result
+  const answer = run(parley, who, input)
+  return 'userId' in who ? answer.then((result) => withLinks(parley.chat, who, result)) : answer
 }
 
 /** The same from a realtime command: only operations that are commands too, with the whole input checked at once. */
