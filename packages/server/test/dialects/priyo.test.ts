@@ -317,6 +317,39 @@ describe('what the exchanges cannot say', () => {
     expect(receipts.find((one) => one.userId === sam.userId)?.read).toBe(lastSeq)
   })
 
+  test('whoever types is seen typing in their own other tabs, but not by the tab they type in', async () => {
+    const { bases } = open
+    const given = await castOf(open, 'tabs')
+    const { body } = await ask(bases.prefix, 'POST', '/api/conversations', given.sam, {
+      participantIds: [given.anaId],
+      type: 'DIRECT',
+    })
+    const told: string[] = []
+    const enter = async (name: string, token: string) => {
+      const socket = io(bases.prefix, { auth: { token }, transports: ['websocket'], forceNew: true })
+      await once(socket as never, 'connect')
+      await socket.emitWithAck('conversation:join', body.conversation.id)
+      for (const event of ['typing:start', 'typing:stop']) {
+        socket.on(event, ({ userId }) => told.push(`${name} ${event} ${userId === given.samId}`))
+      }
+      return socket
+    }
+    const first = await enter('first tab', given.sam)
+    const sockets = [first, await enter('second tab', given.sam), await enter('ana', given.ana)]
+    try {
+      for (const event of ['typing:start', 'typing:stop']) {
+        told.length = 0
+        first.emit(event, { conversationId: body.conversation.id })
+        await expect.poll(() => told.toSorted()).toEqual([`ana ${event} true`, `second tab ${event} true`])
+        // What the tab itself is sent comes in order: an answer means that nothing of it is still on its way.
+        await first.emitWithAck('conversation:join', body.conversation.id)
+        expect(told).toHaveLength(2)
+      }
+    } finally {
+      for (const socket of sockets) socket.disconnect()
+    }
+  })
+
   test('of two refreshes with one token exactly one wins, and the family ends', async () => {
     const user = { email: 'race@example.com', username: 'racer', password: 'secret1' }
     const { body } = await ask(open.bases.prefix, 'POST', '/api/auth/register', undefined, user)

@@ -108,7 +108,7 @@ export class MemberSocket {
     }
     const { chat, workspaceId, faces } = this.#priyo
     const room = new MemberRoom(
-      new Typists((userId, typing) => this.#tellTyping(conversationId, userId, typing)),
+      new Typists(this.#actor.userId, (userId, typing) => this.#tellTyping(conversationId, userId, typing)),
     )
     const { receipts } = await listReceipts(chat, reader(this.#actor), { conversationId })
     for (const receipt of receipts) room.mark(receipt)
@@ -200,7 +200,8 @@ export class MemberSocket {
     await this.#moving
     const conversationId = uuidOf(id)
     if (!conversationId) throw notFound()
-    await setTyping(this.#priyo.chat, reader(this.#actor), { conversationId, typing })
+    const announce = () => setTyping(this.#priyo.chat, reader(this.#actor), { conversationId, typing })
+    await (this.#rooms.get(conversationId)?.typists.say(typing, announce) ?? announce())
   }
 
   async #settled(): Promise<void> {
@@ -220,7 +221,7 @@ export class MemberSocket {
       case 'receipt.moved':
         return this.#tellReceipt(conversationId, event.receipt)
       case 'typing.changed':
-        if (room.joined && event.userId !== this.#actor.userId) room.typists.hear(event.userId, event.typing)
+        if (room.joined) room.typists.hear(event.userId, event.typing)
         return
       case 'participant.joined':
         room.members.add(event.participant.userId)

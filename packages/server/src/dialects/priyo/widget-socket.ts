@@ -70,7 +70,8 @@ export class WidgetSocket {
       },
       { feed: false },
     )
-    const typists = new Typists((userId, typing) => this.#tellTyping(String(name), userId, typing))
+    const tell = (userId: string, typing: boolean) => this.#tellTyping(String(name), userId, typing)
+    const typists = new Typists(visitor.userId, tell)
     this.#rooms.set(conversationId, { visitor, listening, typists })
     await listening.follow(conversationId)
     if (this.#socket.disconnected) this.#drop(conversationId)
@@ -106,9 +107,9 @@ export class WidgetSocket {
   }
 
   async #type(name: unknown, typing: boolean): Promise<void> {
-    const { visitor } = await this.#roomOf(name)
+    const { visitor, typists } = await this.#roomOf(name)
     const conversationId = this.#priyo.widgetNames.uuidOf(name) ?? ''
-    await setTyping(this.#priyo.chat, visitor, { conversationId, typing })
+    await typists.say(typing, () => setTyping(this.#priyo.chat, visitor, { conversationId, typing }))
   }
 
   async #hear(conversationId: string, name: string, event: Event): Promise<void> {
@@ -129,8 +130,7 @@ export class WidgetSocket {
         return
       }
       case 'typing.changed':
-        if (event.userId !== room.visitor.userId) room.typists.hear(event.userId, event.typing)
-        return
+        return room.typists.hear(event.userId, event.typing)
       case 'conversation.updated':
         if (event.changes.status === 'closed' || event.changes.status === 'archived')
           this.#drop(conversationId)
