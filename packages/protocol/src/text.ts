@@ -12,7 +12,8 @@ export function findTextFault(value: unknown, depth = 0): TextFault | undefined 
   if (typeof value === 'string') return isCleanText(value) ? undefined : 'bad_text'
   if (typeof value !== 'object' || value === null) return undefined
   if (depth === limits.jsonDepth) return 'too_deep'
-  for (const [key, child] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
+    const child = (value as Record<string, unknown>)[key]
     const fault = isCleanText(key) ? findTextFault(child, depth + 1) : 'bad_text'
     if (fault) return fault
   }

@@ -1,4 +1,4 @@
-import type { MessageKind, Visibility } from '@parley/protocol'
+import type { Message, MessageKind, Visibility } from '@parley/protocol'
 import type { Pool } from 'pg'
 import { within } from './deadline.ts'
 
@@ -19,14 +19,9 @@ export type Draft = {
   attachmentIds: readonly string[]
 }
 
-type Written = {
-  verdict: 'written' | 'repeat'
-  id: string
-  seq: number
-  senderRole: 'contact' | 'agent' | 'bot'
-  at: string
-  inboxId: string | null
-}
+/** `message` is as everybody sees it, but for its files. */
+type Written = { verdict: 'written'; message: Message; inboxId: string | null }
+type Repeat = { verdict: 'repeat'; id: string }
 type Refused = {
   verdict:
     | 'conflict'
@@ -38,7 +33,7 @@ type Refused = {
     | 'bad_reply'
     | 'bad_attachment'
 }
-export type Outcome = Written | Refused
+export type Outcome = Written | Repeat | Refused
 export type WrittenDraft = { draft: Draft; outcome: Written }
 
 /**
@@ -56,7 +51,7 @@ export async function writeBatch(pool: Pool, drafts: readonly Draft[], dueAt: nu
   }
 }
 
-type Row = { message_seq: number; role: Written['senderRole']; at: string; inbox: string | null }
+type Row = { message_seq: number; role: Message['senderRole']; at: string; inbox: string | null }
 
 async function appendAll(pool: Pool, drafts: readonly Draft[], dueAt: number): Promise<Outcome[]> {
   const { totals, after } = countOf(drafts)
@@ -71,10 +66,10 @@ async function appendAll(pool: Pool, drafts: readonly Draft[], dueAt: number): P
     plain(after, (count) => count.ordinals),
     plain(after, (count) => count.notes),
   ])
-  return drafts.map(({ id }, item) => {
+  return drafts.map((draft, item) => {
     const row = rows[item]
     if (!row) throw new Error(`The store wrote ${rows.length} of ${drafts.length} messages`)
-    return writtenOf('written', id, row)
+    return writtenOf(draft, row)
   })
 }
 
@@ -120,20 +115,35 @@ async function appendEach(pool: Pool, drafts: readonly Draft[], dueAt: number): 
       drafts.map(({ attachmentIds }) => (attachmentIds.length > 0 ? JSON.stringify(attachmentIds) : null)),
     ],
   )
-  return rows.map((row) =>
-    row.outcome === 'written' || row.outcome === 'repeat'
-      ? writtenOf(row.outcome, row.message_id, row)
-      : { verdict: row.outcome },
-  )
+  return drafts.map((draft, item) => {
+    const row = rows[item]
+    if (!row) throw new Error(`The store judged ${rows.length} of ${drafts.length} messages`)
+    if (row.outcome === 'written') return writtenOf(draft, row)
+    return row.outcome === 'repeat' ? { verdict: 'repeat', id: row.message_id } : { verdict: row.outcome }
+  })
 }
 
-const writtenOf = (verdict: Written['verdict'], id: string, row: Row): Written => ({
-  verdict,
-  id,
-  seq: row.message_seq,
-  senderRole: row.role,
-  at: row.at,
-  inboxId: row.inbox,
+const writtenOf = (draft: Draft, { message_seq, role, at, inbox }: Row): Written => ({
+  verdict: 'written',
+  inboxId: inbox,
+  message: {
+    id: draft.id,
+    conversationId: draft.conversationId,
+    seq: message_seq,
+    senderId: draft.senderId,
+    senderRole: role,
+    clientMessageId: draft.clientMessageId,
+    kind: draft.kind,
+    body: draft.body,
+    visibility: draft.visibility,
+    replyToId: draft.replyToId,
+    metadata: draft.metadata ? JSON.parse(draft.metadata) : {},
+    attachments: [],
+    reactions: [],
+    createdAt: at,
+    editedAt: null,
+    retractedAt: null,
+  },
 })
 
 const columnsOf = (drafts: readonly Draft[]) => [

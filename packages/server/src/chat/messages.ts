@@ -1,12 +1,5 @@
 import { hash, randomUUIDv7 } from 'node:crypto'
-import {
-  byteLength,
-  type InputOf,
-  limits,
-  type Message,
-  type MessageKind,
-  type Visibility,
-} from '@parley/protocol'
+import { type InputOf, limits, type Message, type MessageKind, type Visibility } from '@parley/protocol'
 import { standingOf } from './access.ts'
 import { type Actor, isStaff, participantRoleOf } from './actor.ts'
 import { attachmentsOf, attachmentView } from './attachments.ts'
@@ -62,9 +55,10 @@ async function write(
   const outcome = isMendable(first) ? await mend(chat, actor, draft, first, rules) : first
   switch (outcome.verdict) {
     case 'written':
-      return draft.attachmentIds.length === 0
-        ? messageOf(draft, outcome)
-        : loadMessage(chat, actor, outcome.id)
+      // Telling what was written brings the files; where that failed, they are read here.
+      return outcome.message.attachments.length === draft.attachmentIds.length
+        ? outcome.message
+        : loadMessage(chat, actor, draft.id)
     case 'repeat':
       return loadMessage(chat, actor, outcome.id)
     case 'conflict':
@@ -97,7 +91,7 @@ function draftOf(
   const { conversationId, clientMessageId, body = '', replyToId = null, attachmentIds = [] } = input
   if (body === '' && attachmentIds.length === 0)
     throw invalid('body', 'A message needs a text or an attachment')
-  if (byteLength(body) > limits.messageBytes)
+  if (Buffer.byteLength(body) > limits.messageBytes)
     throw invalid('body', `At most ${limits.messageBytes} bytes of text`)
   const kind = ruledKind ?? input.kind ?? (attachmentIds.length > 0 ? 'file' : 'text')
   const metadata = input.metadata ? metadataText(input.metadata) : null
@@ -151,23 +145,26 @@ async function mend(
   return isOpen ? chat.sends.append(draft) : outcome
 }
 
-/** Tells everybody who listens about a batch that has just been committed. Part of writing, not a second step. */
+/**
+ * Tells everybody who listens about a batch that has just been committed. Part of writing, not a second step. Completes
+ * the messages with their files.
+ */
 export async function announceWritten(chat: Chat, written: WrittenDraft[]): Promise<void> {
   const byConversation = Map.groupBy(written, ({ draft }) => draft.conversationId)
   for (const [conversationId, ofOne] of byConversation) {
     const entries = []
     for (const { draft, outcome } of ofOne) {
-      const message = messageOf(draft, outcome)
+      const { message } = outcome
       if (draft.attachmentIds.length > 0) {
-        const files = await attachmentsOf(chat.db, draft.workspaceId, [outcome.id])
-        message.attachments = (files.get(outcome.id) ?? []).map(attachmentView)
+        const files = await attachmentsOf(chat.db, draft.workspaceId, [message.id])
+        message.attachments = (files.get(message.id) ?? []).map(attachmentView)
       }
       entries.push({
         event: {
           type: 'message.created' as const,
           conversationId,
-          seq: outcome.seq,
-          at: outcome.at,
+          seq: message.seq,
+          at: message.createdAt,
           actorId: draft.senderId,
           message,
         },
@@ -182,30 +179,9 @@ export async function announceWritten(chat: Chat, written: WrittenDraft[]): Prom
       workspaceId: first.draft.workspaceId,
       conversationId,
       inboxId: first.outcome.inboxId,
-      seq: last.outcome.seq,
+      seq: last.outcome.message.seq,
       entries,
     })
-  }
-}
-
-function messageOf(draft: Draft, written: WrittenDraft['outcome']): Message {
-  return {
-    id: written.id,
-    conversationId: draft.conversationId,
-    seq: written.seq,
-    senderId: draft.senderId,
-    senderRole: written.senderRole,
-    clientMessageId: draft.clientMessageId,
-    kind: draft.kind,
-    body: draft.body,
-    visibility: draft.visibility,
-    replyToId: draft.replyToId,
-    metadata: draft.metadata ? JSON.parse(draft.metadata) : {},
-    attachments: [],
-    reactions: [],
-    createdAt: written.at,
-    editedAt: null,
-    retractedAt: null,
   }
 }
 

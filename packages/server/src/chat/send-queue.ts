@@ -67,7 +67,7 @@ export class SendQueue {
   async #shareWith(twin: Entry, draft: Draft): Promise<Outcome> {
     const outcome = await twin.settled
     if (twin.draft.contentHash !== draft.contentHash) return this.append(draft)
-    return outcome.verdict === 'written' ? { ...outcome, verdict: 'repeat' } : outcome
+    return outcome.verdict === 'written' ? { verdict: 'repeat', id: outcome.message.id } : outcome
   }
 
   /** Resolves when everything that was queued has been answered. */

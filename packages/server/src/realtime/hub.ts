@@ -114,7 +114,7 @@ export class Hub {
   reached(conversation: Place, seq: number): void {
     const tail = this.#tails.get(conversation.id)
     if (tail?.isKnown) return tail.reach(seq)
-    for (const listener of this.#feedsOf(conversation)) listener.gained(conversation.id)
+    this.#eachFeed(conversation, (listener) => listener.gained(conversation.id))
     tail?.reach(seq)
   }
 
@@ -161,7 +161,9 @@ export class Hub {
   }
 
   #allHearers(of: { workspaceId: string; conversationId: string; inboxId: string | null }): Listener[] {
-    return [...this.#feedsOf({ ...of, id: of.conversationId })].filter((listener) => listener.hearsAll)
+    const found: Listener[] = []
+    this.#eachFeed({ ...of, id: of.conversationId }, (listener) => listener.hearsAll && found.push(listener))
+    return found
   }
 
   /** Joining opens the conversation to the feeds of the one who joined, before the entry itself is told. */
@@ -195,13 +197,14 @@ export class Hub {
     const known = this.#tails.get(conversation.id)
     if (known) return known
     const tail = new Tail(conversation, this.#read, {
-      audience: () => this.#feedsOf({ ...conversation, inboxId: tail.inboxId }),
+      tellAudience: (tell) => this.#eachFeed({ ...conversation, inboxId: tail.inboxId }, tell),
       hasAudience: () => this.#hasFeeds({ ...conversation, inboxId: tail.inboxId }),
       told: (event) => {
         this.#expelled(conversation.id, event)
         if (event.type === 'conversation.created') {
-          for (const listener of this.#feedsOf({ ...conversation, inboxId: tail.inboxId }))
-            listener.gained(conversation.id)
+          this.#eachFeed({ ...conversation, inboxId: tail.inboxId }, (listener) =>
+            listener.gained(conversation.id),
+          )
         }
       },
     })
@@ -219,19 +222,23 @@ export class Hub {
     if (tail.isIdle(60_000)) this.#tails.delete(tail.conversation.id)
   }
 
-  #hasFeeds(conversation: Place): boolean {
-    return !this.#feedsOf(conversation).next().done
+  #hasFeeds({ workspaceId, id, inboxId }: Place): boolean {
+    return (
+      this.#feedByConversation.get(id).size > 0 ||
+      this.#feedByWorkspace.get(workspaceId).size > 0 ||
+      (inboxId !== null && this.#feedByInbox.get(inboxId).size > 0)
+    )
   }
 
-  /** Every feed once. Asked for at every message, so without making a set. */
-  *#feedsOf({ workspaceId, id, inboxId }: Place): Generator<Listener> {
+  /** Every feed once. Asked for at every message, so without making a set, or an object for each step. */
+  #eachFeed({ workspaceId, id, inboxId }: Place, tell: (listener: Listener) => void): void {
     const ofConversation = this.#feedByConversation.get(id)
     const ofWorkspace = this.#feedByWorkspace.get(workspaceId)
-    yield* ofConversation
-    for (const listener of ofWorkspace) if (!ofConversation.has(listener)) yield listener
+    for (const listener of ofConversation) tell(listener)
+    for (const listener of ofWorkspace) if (!ofConversation.has(listener)) tell(listener)
     if (!inboxId) return
     for (const listener of this.#feedByInbox.get(inboxId)) {
-      if (!ofConversation.has(listener) && !ofWorkspace.has(listener)) yield listener
+      if (!ofConversation.has(listener) && !ofWorkspace.has(listener)) tell(listener)
     }
   }
 

@@ -9,7 +9,11 @@ import type { Listener, LogReader } from './listener.ts'
 type Follower = { position: number; sees: Visibility; state: 'reading' | 'live' }
 
 /** Who hears the conversation without following it, and what else follows from an entry that was told. */
-type Surroundings = { audience(): Iterable<Listener>; hasAudience(): boolean; told(event: LogEvent): void }
+type Surroundings = {
+  tellAudience(tell: (listener: Listener) => void): void
+  hasAudience(): boolean
+  told(event: LogEvent): void
+}
 
 const pageSize = 200
 
@@ -131,10 +135,10 @@ export class Tail {
       follower.position = seq
       if (entry.visibility === 'everyone' || follower.sees === 'agents') listener.hear(frame)
     }
-    for (const listener of this.#surroundings.audience()) {
-      if (this.#followers.has(listener)) continue
+    this.#surroundings.tellAudience((listener) => {
+      if (this.#followers.has(listener)) return
       if (entry.visibility === 'everyone' || isStaff(listener.actor)) listener.hear(frame)
-    }
+    })
     this.#surroundings.told(entry.event)
   }
 

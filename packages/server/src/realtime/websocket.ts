@@ -54,6 +54,8 @@ function open(parley: Parley, websocket: WebSocket, socket: Duplex, request: Inc
   websocket.on('close', () => connection.closed())
 }
 
+/** Shared by all who have nothing to say: most connections, most of the time. Never pushed to. */
+const nothing: Buffer[] = []
 let unflushed: Outbox[] = []
 let lastAdded: Buffer | undefined
 
@@ -67,7 +69,7 @@ const someListeners = 64
  */
 class Outbox {
   readonly #socket: Duplex
-  #payloads: Buffer[] = []
+  #payloads: Buffer[] = nothing
   /** Bytes that were not given to the socket yet. */
   waiting = 0
 
@@ -78,7 +80,11 @@ class Outbox {
   add(data: Buffer | string): void {
     const payload = typeof data === 'string' ? Buffer.from(data) : data
     this.waiting += payload.length
-    if (this.#payloads.push(payload) > 1) return
+    if (this.#payloads.length > 0) {
+      this.#payloads.push(payload)
+      return
+    }
+    this.#payloads = [payload]
     if (unflushed.push(this) === 1) process.nextTick(flushAll)
     else if (unflushed.length % someListeners === 0 && payload === lastAdded) flushAll()
     lastAdded = payload
@@ -87,7 +93,7 @@ class Outbox {
   flush(): void {
     const [first, ...others] = this.#payloads
     if (!first) return
-    this.#payloads = []
+    this.#payloads = nothing
     this.waiting = 0
     this.#socket.write(others.length > 0 ? framesOf([first, ...others]) : sharedFrameOf(first))
   }

@@ -325,7 +325,7 @@ describe('what the exchanges cannot say', () => {
       type: 'DIRECT',
     })
     const told: string[] = []
-    const enter = async (name: string, token: string) => {
+    const enter = async (name: string, token: string | undefined) => {
       const socket = io(bases.prefix, { auth: { token }, transports: ['websocket'], forceNew: true })
       await once(socket as never, 'connect')
       await socket.emitWithAck('conversation:join', body.conversation.id)
