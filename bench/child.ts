@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { eachOnACore, onAllCores } from './cores.ts'
 import type { Place } from './place.ts'
 
 const startsWithinMs = 60_000
@@ -37,6 +38,7 @@ export class Child implements AsyncDisposable {
   private static async start(program: string, env: Record<string, string>): Promise<Child> {
     const file = (path: string) => new URL(path, import.meta.url).pathname
     const flags = ['--conditions=source', '--expose-gc', '--import', file('./memory-probe.ts')]
+    onAllCores()
     const child = spawn(process.execPath, [...flags, ...extraFlags(), file(program)], {
       env: {
         PATH: process.env.PATH,
@@ -47,6 +49,7 @@ export class Child implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
     const { hostname, port } = await addressOf(child)
+    if (child.pid !== undefined) eachOnACore(child.pid)
     return new Child(child, hostname, Number(port))
   }
 
