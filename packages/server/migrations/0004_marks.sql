@@ -1,6 +1,6 @@
 -- Moves somebody's marks forward, as before, with the single messages as ranges of their positions: thousands that were
 -- marked at once are few of those. As an array they were sorted, and each message was looked for among them (4,200 at
--- once: 11 ms, now 4).
+-- once: 11 ms, now 6).
 drop function move_receipt;
 
 create function move_receipt(

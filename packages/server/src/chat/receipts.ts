@@ -31,9 +31,9 @@ export async function markMessagesRead(
 ): Promise<Receipt> {
   return change(chat, async (change) => {
     const standing = await standingOf(change.db, actor, conversationId)
-    const [found, elsewhere] = await placesOf(change.db, actor, messageIds)
-    if (elsewhere || found?.conversation_id !== conversationId) throw notFound()
-    return moveOver(change, actor, standing, found)
+    const places = await placesOf(change.db, actor, messageIds)
+    if (places.some((place) => place.conversation_id !== conversationId)) throw notFound()
+    return moveOver(change, actor, standing, places[0])
   })
 }
 
@@ -47,9 +47,14 @@ export async function markRead(chat: Chat, actor: Actor, messageIds: readonly st
   })
 }
 
-async function moveOver(change: Change, actor: Actor, standing: Standing, found: Places): Promise<Receipt> {
-  if (standing.sees === 'everyone' && found.has_notes) throw notFound()
-  return move(change, actor, standing, { delivered: 0, read: 0, messages: found.by_others })
+async function moveOver(
+  change: Change,
+  actor: Actor,
+  standing: Standing,
+  found: Places | undefined,
+): Promise<Receipt> {
+  if (standing.sees === 'everyone' && found?.has_notes) throw notFound()
+  return move(change, actor, standing, { delivered: 0, read: 0, messages: found?.by_others ?? none })
 }
 
 /** Where messages of one conversation stand: those by others as ranges of positions, as PostgreSQL writes them. */

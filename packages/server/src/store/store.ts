@@ -73,7 +73,9 @@ function poolOf(options: pg.PoolConfig): pg.Pool {
     keepAlive: true,
     application_name: 'parley',
     types: { getTypeParser },
-    onConnect: (client) => client.query("set timezone = 'UTC'"),
+    // Nothing we ask takes as long as compiling it: a list of 200 took 44 ms instead of 6 once the planner, beside many
+    // messages, thought it worth that.
+    onConnect: (client) => client.query("set timezone = 'UTC'; set jit = off"),
     ...options,
   })
   // A connection that breaks is replaced by the pool, and whoever used it is told by their query; without listeners
