@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net'
 import cors from '@fastify/cors'
-import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import { limits, type OperationName, operationNames, operationOf } from '@parley/protocol'
 import Fastify, {
@@ -10,6 +9,7 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
+import helmet from 'helmet'
 import { Failure, faultOf, invalid } from '../chat/failure.ts'
 import { requireOrigin } from '../chat/origins.ts'
 import { authenticate } from '../chat/sessions.ts'
@@ -65,7 +65,9 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
       .header('Allow', allowed.join(', '))
       .send({ error: errorBody(new Failure('method_not_allowed')) })
   })
-  await app.register(helmet, helmetOptions)
+  // Not the plugin: it makes all of helmet anew for each request.
+  const setSecurityHeaders = helmet(helmetOptions)
+  app.addHook('onRequest', (request, reply, next) => setSecurityHeaders(request.raw, reply.raw, () => next()))
   await app.register(rateLimit, {
     global: false,
     errorResponseBuilder: (_request, context) =>
