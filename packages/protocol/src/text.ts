@@ -12,9 +12,18 @@ export function findTextFault(value: unknown, depth = 0): TextFault | undefined 
   if (typeof value === 'string') return isCleanText(value) ? undefined : 'bad_text'
   if (typeof value !== 'object' || value === null) return undefined
   if (depth === limits.jsonDepth) return 'too_deep'
+  if (Array.isArray(value)) return firstFault(value, depth + 1)
   for (const key of Object.keys(value)) {
     const child = (value as Record<string, unknown>)[key]
     const fault = isCleanText(key) ? findTextFault(child, depth + 1) : 'bad_text'
+    if (fault) return fault
+  }
+  return undefined
+}
+
+function firstFault(values: unknown[], depth: number): TextFault | undefined {
+  for (const value of values) {
+    const fault = findTextFault(value, depth)
     if (fault) return fault
   }
   return undefined

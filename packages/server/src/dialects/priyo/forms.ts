@@ -50,8 +50,8 @@ const list =
     if (!Array.isArray(value)) return { label, says: 'must be an array' }
     const item = text()
     for (const [place, one] of value.entries()) {
-      const complaint = item(one, `${label}[${place}]`)
-      if (complaint) return complaint
+      const complaint = item(one, label)
+      if (complaint) return { ...complaint, label: `${label}[${place}]` }
     }
     if (value.length < min) return { label, says: `must contain at least ${min} items` }
     if (value.length > max) return { label, says: `must contain less than or equal to ${max} items` }

@@ -16,7 +16,7 @@ export const bytesOfUuid = (uuid: string) => Buffer.from(uuid.replaceAll('-', ''
 export const uuidFromBytes = (bytes: Buffer) => uuidFromHex(bytes.toString('hex'))
 
 const uuidFromHex = (hex: string) =>
-  [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 const write = (value: bigint) => value.toString(36).padStart(length, '0')
 
 /** In pieces that fit a number exactly: ten digits of base 36 are less than 2^53. */
