@@ -194,6 +194,7 @@ declare
   new_read integer;
   new_delivered integer;
   given int4multirange;
+  alone int4multirange;
   marked integer := 0;
   first_unread integer;
 begin
@@ -205,31 +206,28 @@ begin
   new_read := greatest(mark.read_seq, least(read, last));
 
   given := messages * int4multirange(int4range(new_read, last, '(]'));
-  if not isempty(given) or exists (
-    select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
-      and x.person_id = person and x.kind = 'read' and x.to_seq > new_read
-  ) then
-    select min(m.seq) into first_unread from message m
-      where m.workspace_id = workspace and m.conversation_id = conversation and m.seq > new_read
-        and m.sender_id is distinct from person and m.kind <> 'system' and m.retracted_at is null
-        and (sees_notes or m.visibility = 'everyone')
-        and not given @> m.seq
-        and not exists (select 1 from receipt_range x where x.workspace_id = workspace
-          and x.conversation_id = conversation and x.person_id = person and x.kind = 'read'
-          and x.to_seq = m.seq);
+  -- Read earlier, out of order, and still beyond the mark.
+  select coalesce(range_agg(int4range(x.from_seq, x.to_seq, '(]')), '{}') into alone from receipt_range x
+    where x.workspace_id = workspace and x.conversation_id = conversation and x.person_id = person
+      and x.kind = 'read' and x.to_seq > new_read;
+  if not isempty(given + alone) then
+    select found.seq into first_unread
+      from (select g from unnest(int4multirange(int4range(new_read, last, '(]')) - given - alone) as g order by g) as gap
+      cross join lateral (
+        select m.seq from message m
+        where m.workspace_id = workspace and m.conversation_id = conversation
+          and m.seq >= lower(gap.g) and m.seq < upper(gap.g)
+          and m.sender_id is distinct from person and m.kind <> 'system' and m.retracted_at is null
+          and (sees_notes or m.visibility = 'everyone')
+        order by m.seq limit 1) as found
+      limit 1;
     new_read := greatest(
-      new_read,
-      upper(given * int4multirange(int4range(null, first_unread))) - 1,
-      (select max(x.to_seq) from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
-        and x.person_id = person and x.kind = 'read' and x.to_seq > new_read
-        and (first_unread is null or x.to_seq < first_unread)));
+      new_read, upper((given + alone) * int4multirange(int4range(null, first_unread))) - 1);
     -- What the mark has reached is told by its own move; only what lies beyond it stands alone.
     insert into receipt_range (workspace_id, conversation_id, person_id, kind, from_seq, to_seq)
       select workspace, conversation, person, 'read', g - 1, g
-      from unnest(given * int4multirange(int4range(new_read, null, '(]'))) as r, generate_series(lower(r), upper(r) - 1) as g
-      where not exists (
-        select 1 from receipt_range x where x.workspace_id = workspace and x.conversation_id = conversation
-          and x.person_id = person and x.kind = 'read' and x.to_seq = g)
+      from unnest((given - alone) * int4multirange(int4range(new_read, null, '(]'))) as r,
+        generate_series(lower(r), upper(r) - 1) as g
       on conflict do nothing;
     get diagnostics marked = row_count;
   end if;

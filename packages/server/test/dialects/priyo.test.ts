@@ -317,6 +317,34 @@ describe('what the exchanges cannot say', () => {
     expect(receipts.find((one) => one.userId === sam.userId)?.read).toBe(lastSeq)
   })
 
+  test('messages of several conversations are marked read with one request, in any order and named twice', async () => {
+    const given = await castOf(open, 'several')
+    const { bases } = open
+    const says = async (content: string) => {
+      const { body } = await ask(bases.prefix, 'POST', '/api/conversations', given.ana, {
+        participantIds: [given.samId],
+        type: 'GROUP',
+        name: content,
+      })
+      const sent = await ask(bases.prefix, 'POST', '/api/messages', given.ana, {
+        conversationId: body.conversation.id,
+        content,
+      })
+      return sent.body.data.id as string
+    }
+    const [first, second, third] = [await says('one'), await says('two'), await says('three')]
+    const unread = async () => (await ask(bases.prefix, 'GET', '/api/messages/unread/count', given.sam)).body
+    const mark = (...messageIds: string[]) =>
+      ask(bases.prefix, 'POST', '/api/messages/read', given.sam, { messageIds })
+    expect(await unread()).toEqual({ unreadCount: 3 })
+    expect((await mark(third, idOf(crypto.randomUUID()))).status).toBe(400)
+    expect(await unread()).toEqual({ unreadCount: 3 })
+    expect((await mark(third, first, third)).status).toBe(200)
+    expect(await unread()).toEqual({ unreadCount: 1 })
+    expect((await mark(first, second)).status).toBe(200)
+    expect(await unread()).toEqual({ unreadCount: 0 })
+  })
+
   test('whoever types is seen typing in their own other tabs, but not by the tab they type in', async () => {
     const { bases } = open
     const given = await castOf(open, 'tabs')
