@@ -16,7 +16,7 @@ const full: Scale = {
   listeners: 1_000,
   idleConnections: 10_000,
   messages: { few: 1_000, many: 1_000_000 },
-  dialects: { stored: 200_000, marks: 4_200 },
+  dialects: { stored: 200_000, marks: 4_200, warmUps: 5 },
   askedShare: 1,
 }
 const quick: Scale = {
@@ -27,7 +27,7 @@ const quick: Scale = {
   listeners: 200,
   idleConnections: 300,
   messages: { few: 1_000, many: 5_000 },
-  dialects: { stored: 2_000, marks: 25 },
+  dialects: { stored: 2_000, marks: 25, warmUps: 1 },
   askedShare: 0.1,
 }
 

@@ -12,8 +12,8 @@ export type Scale = {
   listeners: number
   idleConnections: number
   messages: { few: number; many: number }
-  /** What is stored for the lists of dialects, and how much of it is marked at once. */
-  dialects: { stored: number; marks: number }
+  /** What is stored for the lists of dialects, and how much more is marked at once, first for nothing. */
+  dialects: { stored: number; marks: number; warmUps: number }
   /** How many of the questions of a full round are asked. */
   askedShare: number
 }
