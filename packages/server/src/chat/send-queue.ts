@@ -16,6 +16,12 @@ const longestQueue = 20_000
 const answerWithinMs = 5_000
 /** Of which a batch has at least this for itself, so that a long queue does not make every batch fail. */
 const writeWithinMs = 2_500
+/**
+ * A batch is answered in parts of so many, each written to its sockets before the next is begun: what one message touches
+ * is still in the processor's cache then, and its readers read while the others are told. (Whole batches of 250: 50 us of
+ * a core for each message, in parts of 8 to 24: 40; and as many messages more a second.)
+ */
+const someEntries = 16
 /** How long sends wait at most for company, while another batch is being written. */
 const patienceMs = 10
 
@@ -158,17 +164,10 @@ export class SendQueue {
         batch.map((entry) => entry.draft),
         Math.min(...batch.map((entry) => entry.dueAt)),
       )
-      await this.#onWritten(
-        batch.flatMap((entry, item) => {
-          const outcome = outcomes[item]
-          return outcome?.verdict === 'written' ? [{ draft: entry.draft, outcome }] : []
-        }),
-      )
-      batch.forEach((entry, item) => {
-        const outcome = outcomes[item]
-        if (outcome) entry.resolve(outcome)
-        else entry.reject(new Failure('internal'))
-      })
+      for (let from = 0; from < batch.length; from += someEntries) {
+        if (from > 0) await flushed()
+        await this.#settle(batch.slice(from, from + someEntries), outcomes.slice(from, from + someEntries))
+      }
     } catch (error) {
       if (batch.length > 1 && isRefused(error)) {
         // One bad row must not take its neighbours with it; nothing of the batch was applied.
@@ -178,7 +177,25 @@ export class SendQueue {
       for (const entry of batch) entry.reject(failureOf(error))
     }
   }
+
+  /** Tells what some of a batch has become: first everybody who listens, then who sent it. */
+  async #settle(entries: readonly Entry[], outcomes: readonly Outcome[]): Promise<void> {
+    await this.#onWritten(
+      entries.flatMap(({ draft }, item) => {
+        const outcome = outcomes[item]
+        return outcome?.verdict === 'written' ? [{ draft, outcome }] : []
+      }),
+    )
+    entries.forEach((entry, item) => {
+      const outcome = outcomes[item]
+      if (outcome) entry.resolve(outcome)
+      else entry.reject(new Failure('internal'))
+    })
+  }
 }
+
+/** What this turn has written to sockets leaves at the next tick: resolves after that. */
+const flushed = () => new Promise<void>((resolve) => process.nextTick(resolve))
 
 /** Before the statement reached the store nothing can have been applied; afterwards only the store knows. */
 function failureOf(error: unknown): Failure {
