@@ -75,7 +75,9 @@ export function lineOf(
   const value = median(readings.ours.map((reading) => reading.value))
   const baseline = median(readings.baseline.map((reading) => reading.value))
   if (!(value > 0 && baseline > 0)) throw new Error(`${measure}: ${value} against ${baseline} is no result`)
-  const lagMs = median([...readings.ours, ...readings.baseline].map((reading) => reading.lagMs))
+  // On one side only it was kept by its own sockets: libuv may read 48 times 1,024 of them before it looks at a timer, and
+  // the relay keeps 2,000 busy.
+  const lagMs = Math.min(...[readings.ours, readings.baseline].map((side) => median(side.map(lagOf))))
   return {
     measure,
     value: round(value),
@@ -85,6 +87,8 @@ export function lineOf(
     ...(lagMs > mostLagMs && { void: true }),
   }
 }
+
+const lagOf = ({ lagMs }: Reading) => lagMs
 
 /** Runs `work` and says how late this process's timers were while it did. */
 export async function watchingLag<T>(work: () => Promise<T>): Promise<{ result: T; lagMs: number }> {
