@@ -4,7 +4,7 @@ import type { Db } from '../store/store.ts'
 
 /** How names of a scheme look: `decimal` counts 1, 2, 3, … per kind; `hex24` is 96 random bits. */
 export type Scheme = 'decimal' | 'hex24'
-export type AliasKind = 'person' | 'inbox' | 'conversation' | 'participant' | 'message' | 'attachment'
+export type AliasKind = 'person' | 'inbox' | 'conversation' | 'participant'
 
 /**
  * The names of things in another protocol, made for those that have none yet. Two who ask at once get the same. The

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Event, Message, Presence, Receipt } from '@parley/protocol'
+import type { Event, Message, Receipt } from '@parley/protocol'
 import type { Socket } from 'socket.io'
 import type { AccessClaims } from '../../chat/access-tokens.ts'
 import type { Actor } from '../../chat/actor.ts'
@@ -12,11 +12,12 @@ import type { Listening } from '../door.ts'
 import { Asking, accessDenied, conversationIn, fieldsOf, notSent, silence } from './asking.ts'
 import { activeFor } from './conversation-routes.ts'
 import { check, forms } from './forms.ts'
-import { idOf, uuidOf } from './ids.ts'
+import { uuidOf } from './ids.ts'
 import { MemberRoom } from './member-room.ts'
+import { MemberVoice } from './member-voice.ts'
 import { send } from './message-routes.ts'
 import { member, type Priyo, reader } from './priyo.ts'
-import { isOnline, isShown, lastSeenOf, messageNew, newSpans, readSpans } from './translate.ts'
+import { isShown, newSpans, readSpans } from './translate.ts'
 import { Typists } from './typists.ts'
 
 /** How many conversations a socket may send into without having joined them and still be told whom that reaches. */
@@ -28,8 +29,8 @@ export class MemberSocket {
   readonly #socket: Socket
   readonly #claims: AccessClaims
   #actor: Actor
+  readonly #voice: MemberVoice
   readonly #rooms = new Map<string, MemberRoom>()
-  readonly #online = new Map<string, boolean>()
   /** What this socket is marking as read. */
   readonly #reading = new Set<string>()
   #listening: Promise<Listening> | undefined
@@ -39,6 +40,7 @@ export class MemberSocket {
   constructor(priyo: Priyo, socket: Socket, guest: { claims: AccessClaims; actor: Actor }) {
     this.#priyo = priyo
     this.#socket = socket
+    this.#voice = new MemberVoice(priyo, socket)
     this.#claims = guest.claims
     this.#actor = guest.actor
   }
@@ -108,7 +110,7 @@ export class MemberSocket {
     }
     const { chat, workspaceId, faces } = this.#priyo
     const room = new MemberRoom(
-      new Typists(this.#actor.userId, (userId, typing) => this.#tellTyping(conversationId, userId, typing)),
+      new Typists(this.#actor.userId, (userId, typing) => this.#voice.typing(conversationId, userId, typing)),
     )
     const { receipts } = await listReceipts(chat, reader(this.#actor), { conversationId })
     for (const receipt of receipts) room.mark(receipt)
@@ -171,7 +173,7 @@ export class MemberSocket {
     const isNew = !this.#rooms.has(conversationId)
     const room = await this.#attend(conversationId, (entered) => {
       const reached = entered.sent(id, seq, this.#actor.userId)
-      if (reached.length > 0) this.#tellDelivered(conversationId, id, reached)
+      if (reached.length > 0) this.#voice.delivered(conversationId, id, reached)
     })
     if (!room) return
     if (isNew) await this.#catchUp(conversationId)
@@ -210,7 +212,7 @@ export class MemberSocket {
   }
 
   async #hear(event: Event): Promise<void> {
-    if (event.type === 'presence.changed') return this.#tellStatus(event.presence)
+    if (event.type === 'presence.changed') return this.#voice.status(event.presence)
     if (!('conversationId' in event)) return
     const { conversationId } = event
     const room = this.#rooms.get(conversationId)
@@ -243,8 +245,7 @@ export class MemberSocket {
 
   async #tellMessage(room: MemberRoom, message: Message): Promise<void> {
     if (!room.joined || !isShown(message)) return
-    const faceOf = await this.#priyo.faces.of([message.senderId])
-    this.#socket.emit('message:new', messageNew(message, faceOf(message.senderId), this.#priyo.urlOf))
+    await this.#voice.message(message)
     if (message.senderId !== this.#actor.userId) {
       this.#arrived(room, message.conversationId, message.seq)
     }
@@ -260,7 +261,7 @@ export class MemberSocket {
     const before = room.mark(receipt)
     if (receipt.userId !== this.#actor.userId) {
       for (const { id, reached } of room.reached(receipt.userId)) {
-        this.#tellDelivered(conversationId, id, reached)
+        this.#voice.delivered(conversationId, id, reached)
       }
     }
     if (!room.joined) return this.#dropIfIdle(conversationId, room)
@@ -268,50 +269,12 @@ export class MemberSocket {
     if (spans.length > 0) await this.#tellRead(conversationId, receipt.userId, spans)
   }
 
-  #tellDelivered(conversationId: string, messageId: string, reached: string[]): void {
-    this.#socket.emit('message:delivered', {
-      messageId: idOf(messageId),
-      conversationId: idOf(conversationId),
-      deliveredTo: reached.map(idOf),
-    })
-  }
-
   async #tellRead(conversationId: string, userId: string, spans: ReturnType<typeof newSpans>): Promise<void> {
     const me = reader(this.#actor)
     const readings = await this.#priyo.readings.find(this.#priyo, me, conversationId, userId, spans)
-    for (const { messageId, readAt } of readings) {
-      if (userId === this.#actor.userId && this.#reading.has(messageId)) continue
-      this.#socket.emit('message:read', {
-        messageId: idOf(messageId),
-        conversationId: idOf(conversationId),
-        readBy: idOf(userId),
-        readAt,
-      })
-    }
-  }
-
-  async #tellTyping(conversationId: string, userId: string, typing: boolean): Promise<void> {
-    const faceOf = await this.#priyo.faces.of([userId])
-    this.#socket.emit(typing ? 'typing:start' : 'typing:stop', {
-      conversationId: idOf(conversationId),
-      userId: idOf(userId),
-      username: faceOf(userId).username,
-    })
-  }
-
-  /** Told once, however many rooms are shared, and not again while it is the same. */
-  async #tellStatus(presence: Presence): Promise<void> {
-    const { userId } = presence
-    if (this.#online.get(userId) === isOnline(presence)) return
-    this.#online.set(userId, isOnline(presence))
-    const faceOf = await this.#priyo.faces.of([userId])
-    this.#socket.emit('user:status', {
-      userId: idOf(userId),
-      isOnline: isOnline(presence),
-      lastSeen:
-        presence.lastSeenAt ??
-        (isOnline(presence) ? new Date().toISOString() : lastSeenOf(presence, faceOf(userId).createdAt)),
-    })
+    const isOwn = userId === this.#actor.userId
+    const news = readings.filter(({ messageId }) => !(isOwn && this.#reading.has(messageId)))
+    this.#voice.read(conversationId, userId, news)
   }
 
   async #watch(): Promise<void> {
@@ -319,10 +282,7 @@ export class MemberSocket {
     const joined = [...this.#rooms.values()].filter((room) => room.joined)
     const others = new Set(joined.flatMap((room) => [...room.members]))
     others.delete(this.#actor.userId)
-    for (const userId of this.#online.keys()) if (!others.has(userId)) this.#online.delete(userId)
-    for (const presence of listening.watch([...others])) {
-      if (!this.#online.has(presence.userId)) this.#online.set(presence.userId, isOnline(presence))
-    }
+    this.#voice.watch(listening.watch([...others]))
   }
 }
 
