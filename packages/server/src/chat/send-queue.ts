@@ -17,9 +17,9 @@ const answerWithinMs = 5_000
 /** Of which a batch has at least this for itself, so that a long queue does not make every batch fail. */
 const writeWithinMs = 2_500
 /**
- * A batch is answered in parts of so many, each written to its sockets before the next is begun: what one message touches
- * is still in the processor's cache then, and its readers read while the others are told. (Whole batches of 250: 50 us of
- * a core for each message, in parts of 8 to 24: 40; and as many messages more a second.)
+ * A batch is answered in parts of so many, each written to its sockets before the next is begun: what a message touches is
+ * still in the processor's cache then, and its readers read while others are told. With 1,000 conversations, a message
+ * of a batch of 250 takes 40 us of a core like this, in parts of 8 to 24 alike; all at once it took 50.
  */
 const someEntries = 16
 /** How long sends wait at most for company, while another batch is being written. */
