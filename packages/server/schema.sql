@@ -728,6 +728,8 @@ ALTER TABLE ONLY public.workspace
 ALTER TABLE ONLY public.workspace
     ADD CONSTRAINT workspace_slug_key UNIQUE (slug);
 
+CREATE INDEX access_grant_changed ON public.access_grant USING btree (workspace_id, changed_xid);
+
 CREATE INDEX access_grant_other ON public.access_grant USING btree (workspace_id, person_b);
 
 CREATE INDEX access_grant_pair ON public.access_grant USING btree (workspace_id, person_a, person_b);

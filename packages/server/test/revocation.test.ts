@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { sql } from 'kysely'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Person, startServer, type TestServer, type TestSocket } from '../src/testing.ts'
 import { openPoll, openStream, type Stream } from './streams.ts'
 import { makeWorld, upload, type World } from './world.ts'
@@ -203,6 +204,25 @@ test('[A11] [A7] when a grant has ended, the pair can read and not write, over R
   await owner.call('grant.create', { userIds: [bea.userId, cid.userId] })
   expect(await socket.command('message.send', { ...send, body: 'again' })).toMatchObject({ ok: true })
   socket.close()
+})
+
+test('[A7] a grant that has ended without a word is found by the sweep', async () => {
+  const { owner } = world
+  const { hub, sweep, chat } = server.running.parley
+  const [bea, cid] = [await server.person('contact', 'bea'), await server.person('contact', 'cid')]
+  const { id } = await owner.call('grant.create', { userIds: [bea.userId, cid.userId] })
+  const socket = await bea.connect()
+  const told = vi.spyOn(hub, 'hear')
+  await chat.db
+    .updateTable('access_grant')
+    .set({ ended_at: sql`now()`, changed_xid: sql`pg_current_xact_id()` })
+    .where('id', '=', id)
+    .execute()
+  await sweep.look()
+  const people = told.mock.calls.flatMap(([word]) => (word.type === 'access' ? word.userIds : []))
+  told.mockRestore()
+  socket.close()
+  expect(people).toEqual(expect.arrayContaining([bea.userId, cid.userId]))
 })
 
 test('[A7] an API key that is revoked is out at once, and its socket within two seconds', async () => {

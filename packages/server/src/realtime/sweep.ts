@@ -120,7 +120,9 @@ export class Sweep {
       union select workspace_id, person_id from session
         where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8
       union select workspace_id, person_id from participant
-        where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8`.execute(
+        where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8
+      union select a.workspace_id, bound.person_id from access_grant a, unnest(array[person_a, person_b]) bound (person_id)
+        where a.workspace_id = any (${workspaces}::uuid[]) and a.changed_xid >= ${since}::xid8`.execute(
       this.#chat.db,
     )
     for (const row of rows)
