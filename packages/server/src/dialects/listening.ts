@@ -4,6 +4,7 @@ import type { Actor } from '../chat/actor.ts'
 import { Failure } from '../chat/failure.ts'
 import { participatingIn } from '../chat/participants.ts'
 import type { Parley } from '../parley.ts'
+import { Again } from '../realtime/again.ts'
 import type { Frame } from '../realtime/frame.ts'
 import type { Listener } from '../realtime/listener.ts'
 import type { Ears, Listening } from './door.ts'
@@ -26,7 +27,7 @@ class Ear implements Listener, Listening {
   #line: Promise<void> = Promise.resolve()
   #waiting = 0
   #isOver = false
-  #recheck: Promise<void> | undefined
+  readonly #access = new Again(() => this.#lookAgain())
 
   constructor(parley: Parley, ears: Ears, feed: boolean) {
     this.#parley = parley
@@ -81,9 +82,7 @@ class Ear implements Listener, Listening {
   }
 
   recheck(): void {
-    this.#recheck ??= this.#lookAgain().finally(() => {
-      this.#recheck = undefined
-    })
+    this.#access.ask()
   }
 
   #inLine(work: () => void | Promise<void>): void {

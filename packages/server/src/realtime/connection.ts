@@ -21,6 +21,7 @@ import { errorBody } from '../errors.ts'
 import { isOperationName, performCommand } from '../operations.ts'
 import type { Parley, Peer } from '../parley.ts'
 import { readCommand, readFrame, refuseBadText } from '../validation.ts'
+import { Again } from './again.ts'
 import { Frame } from './frame.ts'
 import type { Listener } from './listener.ts'
 
@@ -59,7 +60,7 @@ export class Connection implements Listener, Peer {
   #inFlight = 0
   #heardAt = Date.now()
   #sent = 0
-  #recheck: Promise<void> | undefined
+  readonly #access = new Again(() => this.#lookAgain())
   #gained: Set<string> | undefined
 
   constructor(parley: Parley, wire: Wire, caller: Caller) {
@@ -138,9 +139,7 @@ export class Connection implements Listener, Peer {
 
   /** Looks again at who this is and what they may see: a session may have ended, an inbox been taken away. */
   recheck(): void {
-    this.#recheck ??= this.#lookAgain().finally(() => {
-      this.#recheck = undefined
-    })
+    this.#access.ask()
   }
 
   reap(): void {

@@ -46,6 +46,7 @@ export class Live {
   readonly #sent = new Set<string>()
   readonly #online = new Map<string, boolean>()
   #guest: Guest
+  #watching: Promise<void> = Promise.resolve()
   #listening: Listening | undefined
   #line: Promise<void> = this.#ready.promise
   #inLine = 0
@@ -191,8 +192,17 @@ export class Live {
     if (!this.#isOver) this.#tutorgo.arrivals.note({ conversationId, userId: this.#guest.actor.userId, seq })
   }
 
-  /** Hears of everybody whom this person writes with or may write to; with `tell`, says who of the new ones is here. */
-  async #watch({ tell = false }: { tell?: boolean } = {}): Promise<void> {
+  /**
+   * Hears of everybody whom this person writes with or may write to; with `tell`, says who of the new ones is here. One
+   * look after the other, so that the last one counts.
+   */
+  #watch({ tell = false }: { tell?: boolean } = {}): Promise<void> {
+    const look = this.#watching.then(() => this.#meet(tell))
+    this.#watching = look.catch(() => {})
+    return look
+  }
+
+  async #meet(tell: boolean): Promise<void> {
     const known = await correspondentsOf(this.#tutorgo.chat, this.#guest.actor)
     await this.#tutorgo.directory.idsOf(known)
     if (this.#isOver) return
