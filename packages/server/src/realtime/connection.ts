@@ -60,7 +60,8 @@ export class Connection implements Listener, Peer {
   #inFlight = 0
   #heardAt = Date.now()
   #sent = 0
-  readonly #access = new Again(() => this.#lookAgain())
+  /** Made when it is first needed: most connections never do, and there may be ten thousand. */
+  #access: Again | undefined
   #gained: Set<string> | undefined
 
   constructor(parley: Parley, wire: Wire, caller: Caller) {
@@ -139,6 +140,7 @@ export class Connection implements Listener, Peer {
 
   /** Looks again at who this is and what they may see: a session may have ended, an inbox been taken away. */
   recheck(): void {
+    this.#access ??= new Again(() => this.#lookAgain())
     this.#access.ask()
   }
 
