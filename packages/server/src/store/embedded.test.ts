@@ -179,6 +179,7 @@ describe('one process per folder', () => {
       const holder = await startWriter(folder)
       await holder.acknowledged(20)
       process.kill(holder.pid, 'SIGSTOP') // so that whatever changes now was changed by the second
+      await expect.poll(() => isStopped(holder.pid)).toBe(true)
       const before = everyFile(folder)
       const startedAt = Date.now()
       const second = run(folder)
@@ -445,6 +446,12 @@ async function text(child: ChildProcessWithoutNullStreams) {
   await once(child, 'close')
   return { stderr }
 }
+
+/** The signal is taken at once, but a thread that is writing a file finishes that first. */
+const isStopped = (pid: number) =>
+  readdirSync(`/proc/${pid}/task`).every((thread) =>
+    /\) T /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8')),
+  )
 
 function everyFile(folder: string) {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
