@@ -1,5 +1,5 @@
 -- Moves somebody's marks forward, as before. The first unread message is looked for where nothing is marked, instead of
--- among all messages: when thousands were marked at once, hardly anywhere (4,200: 6 ms, now 1).
+-- among all messages: when thousands were marked at once, hardly anywhere (4,200: 6 ms, now 0.4).
 create or replace function move_receipt(
   workspace uuid, conversation uuid, person uuid, delivered integer, read integer, messages int4multirange,
   sees_notes boolean

@@ -7,7 +7,7 @@ export class Again {
   #isWorking = false
   #isAsked = false
 
-  /** `work` sees to its own failures; after one that it does not, it can be asked for again. */
+  /** `work` must see to its own failures: most who ask do not wait for what they asked for. */
   constructor(work: () => Promise<void>) {
     this.#work = work
   }
