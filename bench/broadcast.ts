@@ -31,12 +31,13 @@ async function* run(
   const people = Array.from({ length: scale.listeners }, (_, i) => firstPerson + i)
   const bare = new Crowd(await each(people, () => enter(relay, 'group')))
   const real = new Crowd(await each(people, (person) => join(server, person, { follow: group })))
-  await real.listen(scale.warmUpMs)
-  await bare.listen(scale.warmUpMs)
+  const { warmUpMs, rounds, roundMs } = scale.load
+  await real.listen(warmUpMs)
+  await bare.listen(warmUpMs)
   const readings = await inTurns(
-    scale.rounds,
-    () => bare.listen(scale.roundMs),
-    () => real.listen(scale.roundMs),
+    rounds,
+    () => bare.listen(roundMs),
+    () => real.listen(roundMs),
   )
   bare.close()
   real.close()

@@ -20,6 +20,11 @@ export class Child implements AsyncDisposable {
     return Child.start('./relay.ts', {})
   }
 
+  /** The relay that keeps messages, in a place that nobody else uses. */
+  static sketch({ env }: Place): Promise<Child> {
+    return Child.start('./relay.ts', env)
+  }
+
   /** Relay and server, started side by side. */
   static async both(
     place: Place,

@@ -38,12 +38,13 @@ async function* run({ scale, wanted }: Bench, { server }: { server: Child }): As
     const numbers = Array.from({ length: pairs }, (_, i) => first + i)
     const native = await each(numbers, (pair) => ways.baseline(server, pair))
     const ours = await each(numbers, (pair) => ways.ours(server, pair))
-    await load(native, scale.warmUpMs)
-    await load(ours, scale.warmUpMs)
+    const { warmUpMs, rounds, roundMs } = scale.load
+    await load(native, warmUpMs)
+    await load(ours, warmUpMs)
     const readings = await inTurns(
-      scale.rounds,
-      () => load(native, scale.roundMs),
-      () => load(ours, scale.roundMs),
+      rounds,
+      () => load(native, roundMs),
+      () => load(ours, roundMs),
     )
     for (const voice of [...native, ...ours]) voice.close()
     yield lineOf(measure, 'acknowledged sends/s', 'larger', readings, 100)

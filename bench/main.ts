@@ -10,9 +10,9 @@ import { sends } from './sends.ts'
 
 const full: Scale = {
   rounds: 5,
-  warmUpMs: 2_000,
-  roundMs: 2_000,
+  load: { warmUpMs: 2_000, rounds: 25, startMs: 150, roundMs: 500 },
   conversations: [50, 200, 1_000],
+  sketched: true,
   listeners: 1_000,
   idleConnections: 10_000,
   messages: { few: 1_000, many: 1_000_000 },
@@ -21,9 +21,9 @@ const full: Scale = {
 }
 const quick: Scale = {
   rounds: 1,
-  warmUpMs: 30,
-  roundMs: 80,
+  load: { warmUpMs: 30, rounds: 1, startMs: 30, roundMs: 80 },
   conversations: [50],
+  sketched: false,
   listeners: 200,
   idleConnections: 300,
   messages: { few: 1_000, many: 5_000 },

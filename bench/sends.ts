@@ -1,18 +1,33 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import { idIn, seedPairs, seedPeople } from './cast.ts'
-import type { Child } from './child.ts'
-import { type Bench, inTurns, type Line, lineOf, type Reading, type Tenant, watchingLag } from './measure.ts'
+import { Child } from './child.ts'
+import {
+  type Bench,
+  inTurns,
+  type Line,
+  type Load,
+  lineOf,
+  type Reading,
+  type Tenant,
+  watchingLag,
+} from './measure.ts'
+import { Place } from './place.ts'
 import type { ClientSocket, OnFrame } from './socket.ts'
 import { each, enter, join, read, sendFrame, until } from './wire.ts'
 
 /**
- * Durable acknowledged sends a second between pairs of people, against the relay. A closed loop on both sides: in each
- * conversation one person writes and sends the next message when the last one was acknowledged, so as many sends are
- * in flight as there are conversations. The other person's copies are counted and must all have come by the end.
+ * Durable acknowledged sends a second between pairs of people, against the bare relay and against the sketch. A closed loop
+ * on both sides: in each conversation one person writes and sends the next message when the last one was acknowledged,
+ * so as many sends are in flight as there are conversations. The other person's copies are counted and must all have
+ * come by the end.
  */
 export const sends: Tenant = {
-  names: (scale) => scale.conversations.map(nameOf),
+  names: (scale) =>
+    scale.conversations.flatMap((count) => [
+      nameOf(count),
+      ...(scale.sketched ? [sketchedNameOf(count)] : []),
+    ]),
   seed: async (pool, { scale }) => {
     const most = Math.max(...scale.conversations)
     await seedPeople(pool, { first: 2, count: most * 2 })
@@ -23,6 +38,7 @@ export const sends: Tenant = {
 }
 
 const nameOf = (conversations: number) => `sends_${conversations}_conversations`
+const sketchedNameOf = (conversations: number) => `${nameOf(conversations)}_sketched`
 let most = 0
 let acknowledged = 0
 
@@ -30,22 +46,37 @@ async function* run(
   { scale, wanted }: Bench,
   { relay, server }: { relay: Child; server: Child },
 ): AsyncGenerator<Line> {
-  for (const conversations of scale.conversations.filter((count) => wanted.includes(nameOf(count)))) {
-    most = Math.max(most, conversations)
-    const numbers = Array.from({ length: conversations }, (_, i) => i + 1)
-    const bare = await each(numbers, (number) => relayTalk(relay, number))
-    const real = await each(numbers, (number) => serverTalk(server, number))
-    await load(bare, scale.warmUpMs, 0)
-    await load(real, scale.warmUpMs, 0)
-    const readings = await inTurns(
-      scale.rounds,
-      () => load(bare, scale.roundMs, scale.warmUpMs),
-      () => load(real, scale.roundMs, scale.warmUpMs),
-    )
-    for (const talk of [...bare, ...real]) talk.close()
-    for (const talk of real) acknowledged += talk.acks
-    yield lineOf(nameOf(conversations), 'acknowledged sends/s', 'larger', readings, mostLagMs)
+  for (const conversations of scale.conversations) {
+    if (wanted.includes(nameOf(conversations)))
+      yield await compare(nameOf(conversations), conversations, relay, server, scale.load)
+    if (!wanted.includes(sketchedNameOf(conversations))) continue
+    await using place = await Place.make('postgres')
+    await using sketch = await Child.sketch(place)
+    yield await compare(sketchedNameOf(conversations), conversations, sketch, server, scale.load)
   }
+}
+
+async function compare(
+  measure: string,
+  conversations: number,
+  relay: Child,
+  server: Child,
+  { warmUpMs, rounds, startMs, roundMs }: Load,
+): Promise<Line> {
+  most = Math.max(most, conversations)
+  const numbers = Array.from({ length: conversations }, (_, i) => i + 1)
+  const bare = await each(numbers, (number) => relayTalk(relay, number))
+  const real = await each(numbers, (number) => serverTalk(server, number))
+  await load(bare, warmUpMs, 0)
+  await load(real, warmUpMs, 0)
+  const readings = await inTurns(
+    rounds,
+    () => load(bare, roundMs, startMs),
+    () => load(real, roundMs, startMs),
+  )
+  for (const talk of [...bare, ...real]) talk.close()
+  for (const talk of real) acknowledged += talk.acks
+  return lineOf(measure, 'acknowledged sends/s', 'larger', readings, mostLagMs)
 }
 
 /** In a closed loop a turn of the load maker is as long as all its sockets have work for; beyond this it is starved. */
