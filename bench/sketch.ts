@@ -30,7 +30,7 @@ export class Sketch {
 
   /** Makes a room; nothing can be appended before. */
   async make(room: string): Promise<void> {
-    await this.#pool.query('insert into room values ($1, 0)', [room])
+    await this.#pool.query('insert into room values ($1, 0) on conflict do nothing', [room])
   }
 
   /** Resolves after the commit. */
