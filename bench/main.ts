@@ -42,7 +42,8 @@ const { store } = options
 if (store !== 'postgres' && store !== 'embedded') {
   throw new Error(`--store is "${store}", but should be postgres or embedded`)
 }
-const scale = options.quick ? quick : full
+// The sketch needs a PostgreSQL.
+const scale = options.quick ? quick : { ...full, sketched: store === 'postgres' }
 // The questions first: they are asked of a store that holds what their lines say, and no sends yet.
 const tenants: Tenant[] = [dialectQuestions, sends, broadcast, dialectSends]
 const measures: Measure[] = [idleMemory, reads]

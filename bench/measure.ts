@@ -21,8 +21,8 @@ export type Scale = {
 
 /**
  * How a load is measured: first warmed up, then in many short rounds, so that baseline and ours meet the machine in the same
- * mood. A shared machine is twice as fast in one second as in another; with rounds of 2 s the same code had ratios 20 %
- * apart. What happens in the first `startMs` of a round is not counted.
+ * mood: a shared one is twice as fast in one second as in another. What happens in the first `startMs` of a round is not
+ * counted.
  */
 export type Load = { warmUpMs: number; rounds: number; startMs: number; roundMs: number }
 
