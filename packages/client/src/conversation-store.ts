@@ -1,13 +1,5 @@
-import type { Event, LogEvent, limits, Message } from '@parley/protocol'
-import type {
-  ConversationStore,
-  ConversationView,
-  Draft,
-  MessageStatus,
-  Parley,
-  ShownMessage,
-  Typist,
-} from './api.ts'
+import type { Event, LogEvent, Message } from '@parley/protocol'
+import type { ConversationStore, ConversationView, Draft, Parley } from './api.ts'
 import {
   apply,
   begin,
@@ -15,14 +7,15 @@ import {
   emptyConversation,
   emptyReceipt,
   extend,
-  hasRead,
   moveReceipt,
   settle,
   surround,
 } from './conversation.ts'
 import { errorFrom, ParleyError } from './error.ts'
 import type { Entry, Outbox } from './outbox.ts'
+import { showMessages } from './shown.ts'
 import { Cell } from './store.ts'
+import { watchTyping } from './typing.ts'
 
 /**
  * One conversation for somebody to draw: keeps the fold (`conversation.ts`) fed, and adds what is not in the log.
@@ -34,9 +27,8 @@ import { Cell } from './store.ts'
  * - S3 only followed entries are folded: an entry heard by the feed alone may have a gap before it. From the request
  *   to follow until `caughtup` entries of both come mixed; they are kept, and folded then in order of seq.
  * - S4 receipts have no position, so after each `caughtup` they are read once.
- * - S5 a pending message and its stored form share `key`, so a list keeps its element while the message settles.
- * - S6 a message of mine is delivered or read when somebody of the other side has got that far; between people of one
- *   kind everybody else is the other side.
+ *
+ * How its messages are shown (S5, S6) is in `shown.ts`.
  */
 export type ConversationOptions = {
   id: string
@@ -58,9 +50,6 @@ export type ConversationOptions = {
 const graceMs = 30_000
 /** After an answer that did not come, though the connection stands. */
 const againMs = 5_000
-const typingMs: (typeof limits)['typingMs'] = 6_000
-const typingEveryMs = 3_000
-const typingStopsMs = 5_000
 
 export type OpenConversation = ReturnType<typeof openConversation>
 
@@ -70,7 +59,6 @@ export function openConversation(options: ConversationOptions) {
   let phase: ConversationView['phase'] = 'idle'
   let lostReason: ConversationView['lostReason'] = null
   let error: ParleyError | null = null
-  let typing: (Typist & { until: number })[] = []
   let caughtUp = false
   let watched = false
   /** There is a position to follow from. */
@@ -86,9 +74,15 @@ export function openConversation(options: ConversationOptions) {
   const hearing = new Set<LogEvent[]>()
   let graceTimer: ReturnType<typeof setTimeout> | undefined
   let againTimer: ReturnType<typeof setTimeout> | undefined
-  let typingTimer: ReturnType<typeof setTimeout> | undefined
   let closed = false
-  let shown = new Map<string, { of: Message | Entry; as: ShownMessage }>()
+  const messages = showMessages(outbox, options.me)
+  const typing = watchTyping(
+    options.me,
+    (on) => {
+      if (options.live()) options.command('typing.set', { conversationId: id, typing: on }).catch(() => {})
+    },
+    change,
+  )
 
   const cell = new Cell<ConversationView>(look(), (now) => {
     clearTimeout(graceTimer)
@@ -100,7 +94,9 @@ export function openConversation(options: ConversationOptions) {
     }
   })
 
-  const change = () => cell.set(look())
+  function change() {
+    cell.set(look())
+  }
 
   // ---- loading and following
 
@@ -248,7 +244,7 @@ export function openConversation(options: ConversationOptions) {
         state = moveReceipt(state, event.receipt)
         break
       case 'typing.changed':
-        heardTyping(event.userId, event.name, event.typing)
+        typing.hear(event.userId, event.name, event.typing)
         break
       case 'conversation.lost':
         lose(event.reason)
@@ -276,7 +272,7 @@ export function openConversation(options: ConversationOptions) {
       state = apply(state, event)
       if (event.type === 'message.created') {
         settleOwn(event.message)
-        typing = typing.filter((one) => one.userId !== event.message.senderId)
+        typing.forget(event.message.senderId)
       }
       if (event.type === 'conversation.deleted') lose('deleted')
     }
@@ -307,17 +303,6 @@ export function openConversation(options: ConversationOptions) {
     }
   }
 
-  function heardTyping(userId: string, name: string, on: boolean) {
-    if (userId === options.me()) return
-    const now = Date.now()
-    const others = typing.filter((one) => one.userId !== userId && one.until > now)
-    typing = on ? [...others, { userId, name, until: now + typingMs }] : others
-    clearTimeout(typingTimer)
-    const first = Math.min(...typing.map((one) => one.until))
-    if (typing.length) typingTimer = setTimeout(() => heardTyping('', '', false), first - now + 1)
-    change()
-  }
-
   // ---- looking
 
   function look(): ConversationView {
@@ -326,36 +311,11 @@ export function openConversation(options: ConversationOptions) {
       phase,
       lostReason,
       error,
-      messages: showAll(),
-      typing: typing.length ? typing.map(({ userId, name }) => ({ userId, name })) : none,
+      messages: messages.all(state),
+      typing: typing.all(),
       caughtUp,
       loadingEarlier: loadingEarlier !== null,
     }
-  }
-
-  function showAll(): ShownMessage[] {
-    const before = shown
-    shown = new Map()
-    const me = options.me()
-    const status = statusOf(state, me)
-    // The same message with the same status is the same object, so that a list draws only what changed.
-    const show = (of: Message | Entry, key: string, now: MessageStatus, make: () => ShownMessage) => {
-      const old = before.get(key)
-      const as = old?.of === of && old.as.status === now ? old.as : make()
-      shown.set(key, { of, as })
-      return as
-    }
-    const stored = state.messages.map((message) => {
-      const mine = message.senderId !== null && message.senderId === me
-      const key = (mine && message.clientMessageId) || message.id
-      const now = mine ? status(message) : 'sent'
-      return show(message, key, now, () => ({ ...message, key, mine, status: now, error: null }))
-    })
-    const pending = outbox
-      .of(id)
-      .filter((entry) => !shown.has(entry.clientMessageId))
-      .map((entry) => show(entry, entry.clientMessageId, entry.state, () => pendingMessage(entry, state, me)))
-    return [...stored, ...pending]
   }
 
   // ---- writing
@@ -366,21 +326,10 @@ export function openConversation(options: ConversationOptions) {
     const body = rest.body?.toWellFormed().replaceAll('\0', '')
     if (!body && !attachments.length)
       throw new ParleyError('invalid_request', 'There is nothing to send.', false)
-    if (outbox.has(clientMessageId) || shown.has(clientMessageId)) return clientMessageId
-    setTyping(false)
+    if (outbox.has(clientMessageId) || messages.has(clientMessageId)) return clientMessageId
+    typing.set(false)
     outbox.add({ clientMessageId, conversationId: id, name, draft: { ...rest, body, attachments } })
     return clientMessageId
-  }
-
-  let typingTold = 0
-  let typingStops: ReturnType<typeof setTimeout> | undefined
-
-  function setTyping(on: boolean) {
-    clearTimeout(typingStops)
-    if (on) typingStops = setTimeout(() => setTyping(false), typingStopsMs)
-    if (on ? Date.now() - typingTold < typingEveryMs : !typingTold) return
-    typingTold = on ? Date.now() : 0
-    if (options.live()) options.command('typing.set', { conversationId: id, typing: on }).catch(() => {})
   }
 
   const store: ConversationStore = {
@@ -405,7 +354,7 @@ export function openConversation(options: ConversationOptions) {
       options.markRead(seq)
       change()
     },
-    setTyping,
+    setTyping: typing.set,
     reload: () => load(),
   }
 
@@ -424,7 +373,7 @@ export function openConversation(options: ConversationOptions) {
     },
     lost() {
       leave()
-      typing = []
+      typing.forget()
       change()
     },
     caughtUp(seq: number) {
@@ -448,53 +397,7 @@ export function openConversation(options: ConversationOptions) {
       closed = true
       clearTimeout(graceTimer)
       clearTimeout(againTimer)
-      clearTimeout(typingTimer)
-      clearTimeout(typingStops)
+      typing.close()
     },
-  }
-}
-
-const none: readonly Typist[] = []
-
-/** S6 */
-function statusOf(state: ConversationState, me: string | null): (message: Message) => MessageStatus {
-  const roles = new Map(state.participants.map((one) => [one.userId, one.role]))
-  const mine = me ? roles.get(me) : undefined
-  const others = Object.values(state.receipts).filter((one) => one.userId !== me)
-  const opposite = [...roles.values()].some((role) => role !== mine)
-    ? others.filter((one) => roles.get(one.userId) !== (mine ?? 'agent'))
-    : others
-  const delivered = Math.max(0, ...opposite.map((one) => one.delivered))
-  return ({ seq }) => {
-    if (opposite.some((receipt) => hasRead(receipt, seq))) return 'read'
-    return delivered >= seq ? 'delivered' : 'sent'
-  }
-}
-
-function pendingMessage(entry: Entry, state: ConversationState, me: string | null): ShownMessage {
-  const { clientMessageId, conversationId, createdAt, draft, error } = entry
-  const [file] = draft.attachments
-  const media = /^(image|audio|video)\//.exec(file?.mimeType ?? '')?.[1] as 'image' | undefined
-  return {
-    key: clientMessageId,
-    id: null,
-    seq: null,
-    mine: true,
-    status: entry.state,
-    error,
-    conversationId,
-    clientMessageId,
-    senderId: me,
-    senderRole: state.participants.find((one) => one.userId === me)?.role ?? 'contact',
-    kind: draft.kind ?? (file ? (media ?? 'file') : 'text'),
-    body: draft.body ?? '',
-    visibility: entry.name === 'message.note' ? 'agents' : 'everyone',
-    replyToId: draft.replyToId ?? null,
-    metadata: draft.metadata ?? {},
-    attachments: [...draft.attachments],
-    reactions: [],
-    createdAt,
-    editedAt: null,
-    retractedAt: null,
   }
 }
