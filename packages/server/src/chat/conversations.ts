@@ -150,7 +150,7 @@ export async function deleteConversation(
 
 type Newcomer = { userId: string; role: 'contact' | 'agent' | 'bot' }
 
-/** Who will be in it: the opener and whoever is named, each of whom must be somebody the opener may write to. */
+/** Who will be in it: the opener and whoever is named, in that order; each must be somebody the opener may write to. */
 async function peopleOf(
   db: Db,
   actor: Actor,
@@ -176,7 +176,12 @@ async function peopleOf(
   if (!isStaff(actor) && !rules.strangersWelcome) {
     for (const person of found) await requireGrant(db, actor, person.id)
   }
-  return [opener, ...found.map((person) => ({ userId: person.id, role: participantRoleOf(person.role) }))]
+  const roles = new Map(found.map(({ id, role }) => [id, participantRoleOf(role)]))
+  const newcomers = [...named].flatMap((userId) => {
+    const role = roles.get(userId)
+    return role ? [{ userId, role }] : []
+  })
+  return [opener, ...newcomers]
 }
 
 async function requireGrant(db: Db, actor: Actor, userId: string): Promise<void> {

@@ -98,7 +98,10 @@ export async function join(
   return change(chat, (change) => admit(change, actor, conversationId, who))
 }
 
-/** Makes somebody a participant and logs it, unless they are one already. */
+/**
+ * Makes somebody a participant and logs it, unless they are one already. By the clock and not by the transaction's time, so
+ * that people who come in together are listed in the order in which they were named.
+ */
 export async function admit(
   change: Change,
   actor: Pick<Actor, 'workspaceId' | 'userId'>,
@@ -107,11 +110,22 @@ export async function admit(
 ): Promise<Participant> {
   const admitted = await change.db
     .insertInto('participant')
-    .values({ workspace_id: actor.workspaceId, conversation_id: conversationId, person_id: userId, role })
+    .values({
+      workspace_id: actor.workspaceId,
+      conversation_id: conversationId,
+      person_id: userId,
+      role,
+      joined_at: sql`clock_timestamp()`,
+    })
     .onConflict((conflict) =>
       conflict
         .columns(['workspace_id', 'conversation_id', 'person_id'])
-        .doUpdateSet({ left_at: null, joined_at: sql`now()`, role, changed_xid: sql`pg_current_xact_id()` })
+        .doUpdateSet({
+          left_at: null,
+          joined_at: sql`clock_timestamp()`,
+          role,
+          changed_xid: sql`pg_current_xact_id()`,
+        })
         .where('participant.left_at', 'is not', null),
     )
     .returning('person_id')

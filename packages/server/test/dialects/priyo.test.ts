@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Event, Role } from '@parley/protocol'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { SignJWT } from 'jose'
@@ -63,8 +62,6 @@ async function castOf(here: Stage, run: string): Promise<Record<string, string>>
     gone: 'contact',
   }
   for (const [name, role] of Object.entries(roles)) {
-    // Who joins together is listed in the order of their ids, which those of one millisecond do not have.
-    await wait(2)
     const person = await person_(server, role, `${name}${run}`)
     given[name] = await mint.sign('access', person, await beginSession(server.running.parley.chat.db, person))
     given[`${name}Id`] = idOf(person.id)
