@@ -1,3 +1,9 @@
+CREATE DOMAIN public.conversation_kind AS text
+	CONSTRAINT conversation_kind_check CHECK ((VALUE = ANY (ARRAY['support'::text, 'direct'::text, 'group'::text])));
+
+CREATE DOMAIN public.conversation_status AS text
+	CONSTRAINT conversation_status_check CHECK ((VALUE = ANY (ARRAY['open'::text, 'assigned'::text, 'snoozed'::text, 'closed'::text, 'archived'::text])));
+
 CREATE FUNCTION public.append_all(of_workspaces uuid[], of_conversations uuid[], adds_seqs integer[], adds_ordinals integer[], adds_notes integer[], workspace_ids uuid[], conversation_ids uuid[], ids uuid[], sender_ids uuid[], kinds text[], bodies text[], visibilities text[], reply_to_ids uuid[], metadatas jsonb[], client_message_ids text[], send_keys uuid[], content_hashes uuid[], seqs_after integer[], ordinals_after integer[], notes_after integer[]) RETURNS TABLE(item integer, message_seq integer, role text, at timestamp with time zone, inbox uuid)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -397,10 +403,10 @@ CREATE TABLE public.audit_entry (
 CREATE TABLE public.conversation (
     workspace_id uuid NOT NULL,
     id uuid NOT NULL,
-    kind text NOT NULL,
+    kind public.conversation_kind NOT NULL,
     inbox_id uuid,
     topic text DEFAULT 'SUPPORT'::text NOT NULL,
-    status text DEFAULT 'open'::text NOT NULL,
+    status public.conversation_status DEFAULT 'open'::text NOT NULL,
     subject text DEFAULT ''::text NOT NULL,
     priority smallint DEFAULT 0 NOT NULL,
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
@@ -419,9 +425,7 @@ CREATE TABLE public.conversation (
     first_answer_at timestamp with time zone,
     changed_xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
     updated_span timestamp with time zone DEFAULT public.span_of(now()) NOT NULL,
-    changed_span bigint DEFAULT public.span_of(pg_current_xact_id()) NOT NULL,
-    CONSTRAINT conversation_kind_check CHECK ((kind = ANY (ARRAY['support'::text, 'direct'::text, 'group'::text]))),
-    CONSTRAINT conversation_status_check CHECK ((status = ANY (ARRAY['open'::text, 'assigned'::text, 'snoozed'::text, 'closed'::text, 'archived'::text])))
+    changed_span bigint DEFAULT public.span_of(pg_current_xact_id()) NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -748,7 +752,7 @@ CREATE INDEX conversation_changed ON public.conversation USING btree (workspace_
 
 CREATE UNIQUE INDEX conversation_client_key ON public.conversation USING btree (workspace_id, created_by, client_key) WHERE (client_key IS NOT NULL);
 
-CREATE UNIQUE INDEX conversation_exclusive ON public.conversation USING btree (workspace_id, exclusive_key) WHERE ((exclusive_key IS NOT NULL) AND (deleted_at IS NULL) AND (status <> ALL (ARRAY['closed'::text, 'archived'::text])));
+CREATE UNIQUE INDEX conversation_exclusive ON public.conversation USING btree (workspace_id, exclusive_key) WHERE ((exclusive_key IS NOT NULL) AND (deleted_at IS NULL) AND ((status)::text <> ALL (ARRAY['closed'::text, 'archived'::text])));
 
 CREATE INDEX conversation_inbox ON public.conversation USING btree (workspace_id, inbox_id) WHERE (deleted_at IS NULL);
 
