@@ -51,6 +51,27 @@ describe('a conversation heard live', () => {
     )
   })
 
+  test('[R10] who begins to follow while others write is told everything once and in order', async () => {
+    await using server = await startServer()
+    const { ana, sam, id } = await cast(server)
+    let isOver = false
+    const writing = (async () => {
+      while (!isOver) await Promise.all([ana.send(id, 'and'), ana.send(id, 'so'), ana.send(id, 'on')])
+    })()
+    for (let time = 0; time < 25; time++) {
+      const hears = await sam.connect({ follow: [{ conversationId: id, after: 0 }] })
+      const { seq } = await hears.until<{ type: 'caughtup'; seq: number; conversationId: string }>(
+        (frame) => frame.type === 'caughtup',
+      )
+      await hears.until((frame) => frame.type === 'message.created' && frame.seq > seq + 3)
+      const heard = hears.entries(id).map((entry) => entry.seq)
+      expect(heard).toEqual(heard.map((_, i) => 1 + i))
+      hears.close()
+    }
+    isOver = true
+    await writing
+  })
+
   test('[R12] a position beyond the log is answered with reset, not with silence', async () => {
     await using server = await startServer()
     const { ana, id } = await cast(server)

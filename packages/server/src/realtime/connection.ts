@@ -63,6 +63,8 @@ export class Connection implements Listener, Peer {
   /** Made when it is first needed: most connections never do, and there may be ten thousand. */
   #access: Again | undefined
   #gained: Set<string> | undefined
+  /** What `hello` follows, until it is followed: what the feed has of it meanwhile is left to the reading (rule R10). */
+  #starting: Set<string> | undefined
 
   constructor(parley: Parley, wire: Wire, caller: Caller) {
     this.#parley = parley
@@ -103,6 +105,7 @@ export class Connection implements Listener, Peer {
   }
 
   hear(frame: Frame): void {
+    if (this.#starting && 'seq' in frame.event && this.#starting.has(frame.event.conversationId)) return
     if (isWeather(frame.event) && this.#wire.queued() > this.#parley.chat.config.outboxBytes / 2) return
     this.#sent++
     this.#send(this.#encode(frame))
@@ -208,6 +211,8 @@ export class Connection implements Listener, Peer {
     if (this.#state.name !== 'joining') return
     this.#actor = actor
     const { early } = this.#state
+    const { follow = [] } = hello
+    if (follow.length > 0) this.#starting = new Set(follow.map(({ conversationId }) => conversationId))
     // Listening comes before reading what was missed, so that nothing falls between the two.
     hub.attach(this, participating)
     presence.arrive(this)
@@ -224,9 +229,8 @@ export class Connection implements Listener, Peer {
     for (const command of early) this.#command(command)
     if (hello.cursor) await this.#resumeList(hello.cursor)
     live.told = null
-    await Promise.all(
-      (hello.follow ?? []).map(({ conversationId, after }) => this.#follow(conversationId, after)),
-    )
+    await Promise.all(follow.map(({ conversationId, after }) => this.#follow(conversationId, after)))
+    this.#starting = undefined
   }
 
   async #resumeList(cursor: string): Promise<void> {
@@ -265,6 +269,7 @@ export class Connection implements Listener, Peer {
 
   async #begin(conversationId: string, after: number, sees: Visibility): Promise<void> {
     if (this.#state.name !== 'live') return
+    this.#starting?.delete(conversationId)
     const conversation = { workspaceId: this.actor.workspaceId, id: conversationId }
     const reached = await this.#parley.hub.follow(this, conversation, after, sees)
     if (reached === 'ahead') this.#control({ type: 'reset', conversationId, reason: 'position_ahead' })
