@@ -1,6 +1,6 @@
 -- A check of a table is read, planned and asked again by every statement that updates a row, whatever it changes; that of a
--- domain only where a value of it is written. Every send updates its conversation: without the two checks it takes 3 %
--- less (`npm run bench -- --only sends_50_conversations_sketched`, and 1,000).
+-- domain only where a value of it is written. Every send updates its conversation: 3 % more of them fit into a second than
+-- beside the same server with the checks, at 50 and at 1,000 conversations.
 alter table conversation drop constraint conversation_kind_check, drop constraint conversation_status_check;
 create domain conversation_kind as text check (value in ('support', 'direct', 'group'));
 create domain conversation_status as text check (value in ('open', 'assigned', 'snoozed', 'closed', 'archived'));

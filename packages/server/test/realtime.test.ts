@@ -58,6 +58,12 @@ describe('a conversation heard live', () => {
     const writing = (async () => {
       while (!isOver) await Promise.all([ana.send(id, 'and'), ana.send(id, 'so'), ana.send(id, 'on')])
     })()
+    await using _stopped = {
+      async [Symbol.asyncDispose]() {
+        isOver = true
+        await writing
+      },
+    }
     for (let time = 0; time < 25; time++) {
       const hears = await sam.connect({ follow: [{ conversationId: id, after: 0 }] })
       const { seq } = await hears.until<{ type: 'caughtup'; seq: number; conversationId: string }>(
@@ -68,8 +74,6 @@ describe('a conversation heard live', () => {
       expect(heard).toEqual(heard.map((_, i) => 1 + i))
       hears.close()
     }
-    isOver = true
-    await writing
   })
 
   test('[R12] a position beyond the log is answered with reset, not with silence', async () => {
