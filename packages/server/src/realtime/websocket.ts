@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { closeCodes, limits } from '@parley/protocol'
+import { type CloseReason, closeCodes, limits } from '@parley/protocol'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Parley } from '../parley.ts'
 import { callerOf } from './caller.ts'
@@ -31,27 +31,48 @@ export function webSocketDoor(parley: Parley): UpgradeDoor {
 }
 
 function open(parley: Parley, websocket: WebSocket, socket: Duplex, request: IncomingMessage): void {
-  const outbox = new Outbox(socket)
-  const wire: Wire = {
-    send: (data) => {
-      if (websocket.readyState === websocket.OPEN) outbox.add(data)
-    },
-    queued: () => outbox.waiting + websocket.bufferedAmount,
-    close: (reason) => {
-      outbox.flush()
-      websocket.close(closeCodes[reason].code, reason)
-      // A peer that does not answer the close would stay half open for half a minute.
-      setTimeout(() => websocket.terminate(), 2_000).unref()
-    },
-    terminate: () => websocket.terminate(),
-  }
+  const wire = new WebSocketWire(websocket, socket)
   const connection = new Connection(parley, wire, callerOf(request, parley.chat.config.trustProxy))
   websocket.on('message', (data, isBinary) => {
     if (isBinary) connection.close('protocol_error')
     else connection.receive(data.toString())
   })
-  websocket.on('error', () => websocket.terminate())
+  websocket.on('error', terminateSelf)
   websocket.on('close', () => connection.closed())
+}
+
+function terminateSelf(this: WebSocket): void {
+  this.terminate()
+}
+
+/** A class, since ten thousand may be open: an object with functions of its own would be four times as large. */
+class WebSocketWire implements Wire {
+  readonly #websocket: WebSocket
+  readonly #outbox: Outbox
+
+  constructor(websocket: WebSocket, socket: Duplex) {
+    this.#websocket = websocket
+    this.#outbox = new Outbox(socket)
+  }
+
+  send(data: Buffer | string): void {
+    if (this.#websocket.readyState === this.#websocket.OPEN) this.#outbox.add(data)
+  }
+
+  queued(): number {
+    return this.#outbox.waiting + this.#websocket.bufferedAmount
+  }
+
+  close(reason: CloseReason): void {
+    this.#outbox.flush()
+    this.#websocket.close(closeCodes[reason].code, reason)
+    // A peer that does not answer the close would stay half open for half a minute.
+    setTimeout(() => this.terminate(), 2_000).unref()
+  }
+
+  terminate(): void {
+    this.#websocket.terminate()
+  }
 }
 
 /** Shared by all who have nothing to say: most connections, most of the time. Never pushed to. */
