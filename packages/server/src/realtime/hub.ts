@@ -22,6 +22,7 @@ export class Hub {
   readonly #feedByInbox = new Index<Listener>()
   readonly #feedByWorkspace = new Index<Listener>()
   readonly #participating = new Map<Listener, Set<string>>()
+  readonly #inboxes = new Map<Listener, readonly string[]>()
   readonly #following = new Map<Listener, Set<string>>()
 
   constructor(read: LogReader) {
@@ -247,13 +248,17 @@ export class Hub {
     this.#participating.set(listener, new Set(participating))
     for (const id of participating) this.#feedByConversation.add(id, listener)
     if (isAdmin(actor)) this.#feedByWorkspace.add(actor.workspaceId, listener)
-    else if (isStaff(actor)) for (const id of actor.inboxIds) this.#feedByInbox.add(id, listener)
+    else if (isStaff(actor)) {
+      this.#inboxes.set(listener, actor.inboxIds)
+      for (const id of actor.inboxIds) this.#feedByInbox.add(id, listener)
+    }
   }
 
   #closeFeed(listener: Listener): void {
     for (const id of this.#participating.get(listener) ?? []) this.#feedByConversation.remove(id, listener)
     this.#participating.delete(listener)
     this.#feedByWorkspace.remove(listener.actor.workspaceId, listener)
-    this.#feedByInbox.removeEverywhere(listener)
+    for (const id of this.#inboxes.get(listener) ?? []) this.#feedByInbox.remove(id, listener)
+    this.#inboxes.delete(listener)
   }
 }

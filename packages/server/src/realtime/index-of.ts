@@ -15,10 +15,6 @@ export class Index<T> {
     if (set?.delete(member) && set.size === 0) this.#sets.delete(key)
   }
 
-  removeEverywhere(member: T): void {
-    for (const key of [...this.#sets.keys()]) this.remove(key, member)
-  }
-
   get(key: string): ReadonlySet<T> {
     return this.#sets.get(key) ?? nobody
   }
