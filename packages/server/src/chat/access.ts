@@ -1,17 +1,38 @@
-import type { Visibility } from '@parley/protocol'
-import type { Selectable } from 'kysely'
+import type { ParticipantRole, Visibility } from '@parley/protocol'
+import { type Selectable, sql } from 'kysely'
 import type { Db, Tables } from '../store/store.ts'
 import { type Actor, isAdmin, isStaff } from './actor.ts'
 import { Failure, notFound } from './failure.ts'
 
-export type ConversationRow = Selectable<Tables['conversation']>
-export type ParticipantRow = Selectable<Tables['participant']>
+const columns = [
+  'id',
+  'workspace_id',
+  'kind',
+  'inbox_id',
+  'topic',
+  'status',
+  'subject',
+  'priority',
+  'metadata',
+  'assignee_id',
+  'created_by',
+  'grant_required',
+  'last_seq',
+  'message_count',
+  'created_at',
+  'updated_at',
+  'closed_at',
+] as const satisfies (keyof Selectable<Tables['conversation']>)[]
+/** What is looked up of a conversation. */
+export type ConversationRow = Pick<Selectable<Tables['conversation']>, (typeof columns)[number]>
+/** The same of a conversation `c`, for a statement. */
+export const conversationColumns = sql.raw(columns.map((column) => `c.${column}`).join(', '))
 
 /** How somebody stands to one conversation. Having one means that they may read it. */
 export type Standing = {
   conversation: ConversationRow
   /** Present only while they take part. */
-  participant: ParticipantRow | null
+  participant: { role: ParticipantRole } | null
   /** They may act for the team here: assign, close, write notes. */
   staff: boolean
   /** Which entries they see. */
@@ -29,28 +50,28 @@ export async function standingOf(
   conversationId: string,
   { lock = false }: { lock?: boolean } = {},
 ): Promise<Standing> {
-  const conversation = await db
-    .selectFrom('conversation')
-    .selectAll()
-    .where('workspace_id', '=', actor.workspaceId)
-    .where('id', '=', conversationId)
-    .where('deleted_at', 'is', null)
-    .$if(lock, (query) => query.forNoKeyUpdate())
-    .executeTakeFirst()
-  if (!conversation) throw notFound()
-  const participant =
-    (await db
-      .selectFrom('participant')
-      .selectAll()
-      .where('workspace_id', '=', actor.workspaceId)
-      .where('conversation_id', '=', conversationId)
-      .where('person_id', '=', actor.userId)
-      .where('left_at', 'is', null)
-      .executeTakeFirst()) ?? null
-  const staff = worksIn(actor, conversation.inbox_id, participant)
-  if (!participant && !staff) throw notFound()
-  return { conversation, participant, staff, sees: staff ? 'agents' : 'everyone' }
+  // A statement of its own: one that waits for the lock and then reads would not see who left meanwhile.
+  if (lock) await lockConversation(db, actor.workspaceId, conversationId)
+  const { rows } = await sql<
+    ConversationRow & { place: ParticipantRole | null }
+  >`/* standing */ select ${conversationColumns}, p.role as place
+    from conversation c
+    left join participant p on p.workspace_id = c.workspace_id and p.conversation_id = c.id
+      and p.person_id = ${actor.userId} and p.left_at is null
+    where c.workspace_id = ${actor.workspaceId} and c.id = ${conversationId} and c.deleted_at is null`.execute(
+    db,
+  )
+  const [row] = rows
+  if (!row) throw notFound()
+  const { place, ...conversation } = row
+  const staff = worksIn(actor, conversation.inbox_id, place)
+  if (!place && !staff) throw notFound()
+  return { conversation, participant: place && { role: place }, staff, sees: staff ? 'agents' : 'everyone' }
 }
+
+const lockConversation = (db: Db, workspaceId: string, conversationId: string) =>
+  sql`/* lock_conversation */ select 1 from conversation
+    where workspace_id = ${workspaceId} and id = ${conversationId} for no key update`.execute(db)
 
 /** The same for an act of the team: whoever may only see the conversation is told that this is not theirs to do. */
 export async function requireStaff(db: Db, actor: Actor, conversationId: string): Promise<Standing> {
@@ -72,9 +93,9 @@ export async function isConversation(db: Db, workspaceId: string, conversationId
 }
 
 /** Admins everywhere; the rest of the team in their inboxes and wherever they were brought in as agents. */
-function worksIn(actor: Actor, inboxId: string | null, participant: ParticipantRow | null): boolean {
+function worksIn(actor: Actor, inboxId: string | null, place: ParticipantRole | null): boolean {
   if (!isStaff(actor)) return false
-  if (isAdmin(actor) || participant?.role === 'agent') return true
+  if (isAdmin(actor) || place === 'agent') return true
   return inboxId !== null && actor.inboxIds.includes(inboxId)
 }
 

@@ -6,7 +6,7 @@ import type { Actor } from './actor.ts'
 import type { Chat } from './chat.ts'
 import { invalid, notFound } from './failure.ts'
 import { readLog } from './log.ts'
-import { type MessageRow, viewMessage, viewMessages } from './message-view.ts'
+import { type MessageRow, type ShownRow, shownColumns, viewMessage, viewMessages } from './message-view.ts'
 import type { Ranges } from './ranges.ts'
 
 /**
@@ -22,17 +22,14 @@ export async function listMessages(
   if (before !== undefined && after !== undefined)
     throw invalid('after', 'Give `before` or `after`, not both')
   const { conversation, sees } = await standingOf(chat.db, actor, conversationId)
-  const rows = await chat.db
-    .selectFrom('message')
-    .selectAll()
-    .where('workspace_id', '=', actor.workspaceId)
-    .where('conversation_id', '=', conversationId)
-    .$if(sees === 'everyone' || without === 'notes', (query) => query.where('visibility', '=', 'everyone'))
-    .$if(before !== undefined, (query) => query.where('seq', '<', before ?? 0))
-    .$if(after !== undefined, (query) => query.where('seq', '>', after ?? 0))
-    .orderBy('seq', after === undefined ? 'desc' : 'asc')
-    .limit(limit + 1)
-    .execute()
+  const notes = sees === 'agents' && without !== 'notes'
+  const range = sql`select ${shownColumns} from message m where workspace_id = ${actor.workspaceId}
+    and conversation_id = ${conversationId} and seq > ${after ?? 0} and seq < ${before ?? beyondAll}
+    and (visibility = 'everyone' or ${notes}) order by seq`
+  const { rows } = await (after === undefined
+    ? sql<ShownRow>`/* messages_before */ ${range} desc limit ${limit + 1}`
+    : sql<ShownRow>`/* messages_after */ ${range} limit ${limit + 1}`
+  ).execute(chat.db)
   const page = rows.slice(0, limit)
   if (after === undefined) page.reverse()
   return {
@@ -41,6 +38,9 @@ export async function listMessages(
     hasMore: rows.length > limit,
   }
 }
+
+/** The largest number that the column holds. */
+const beyondAll = 2_147_483_647
 
 /** Which page, or how many of the newest lie before it. */
 type PageOrOffset = { page: number } | { offset: number }

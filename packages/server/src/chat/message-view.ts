@@ -5,8 +5,7 @@ import { attachmentsOf, attachmentView } from './attachments.ts'
 
 export type MessageRow = Selectable<Tables['message']>
 
-/** What is looked up of a message that is shown. */
-export const shownColumns = [
+const columns = [
   'id',
   'conversation_id',
   'workspace_id',
@@ -24,7 +23,10 @@ export const shownColumns = [
   'edited_at',
   'retracted_at',
 ] as const satisfies (keyof MessageRow)[]
-export type ShownRow = Pick<MessageRow, (typeof shownColumns)[number]>
+/** What is looked up of a message that is shown. */
+export type ShownRow = Pick<MessageRow, (typeof columns)[number]>
+/** The same of a message `m`, for a statement. */
+export const shownColumns = sql.raw(columns.map((column) => `m.${column}`).join(', '))
 
 /** Messages as the protocol shows them, in the order of the rows, with their attachments and reactions. */
 export async function viewMessages(db: Db, rows: readonly ShownRow[]): Promise<Message[]> {

@@ -74,17 +74,10 @@ export async function leaveConversation(
 
 /** Ids of the conversations somebody is in now. */
 export async function participatingIn(chat: Chat, actor: Actor): Promise<string[]> {
-  const rows = await chat.db
-    .selectFrom('participant as p')
-    .innerJoin('conversation as c', (join) =>
-      join.onRef('c.workspace_id', '=', 'p.workspace_id').onRef('c.id', '=', 'p.conversation_id'),
-    )
-    .select('p.conversation_id')
-    .where('p.workspace_id', '=', actor.workspaceId)
-    .where('p.person_id', '=', actor.userId)
-    .where('p.left_at', 'is', null)
-    .where('c.deleted_at', 'is', null)
-    .execute()
+  const { rows } = await sql<{ conversation_id: string }>`/* participating */ select p.conversation_id
+    from participant p join conversation c on c.workspace_id = p.workspace_id and c.id = p.conversation_id
+    where p.workspace_id = ${actor.workspaceId} and p.person_id = ${actor.userId} and p.left_at is null
+      and c.deleted_at is null`.execute(chat.db)
   return rows.map((row) => row.conversation_id)
 }
 

@@ -52,8 +52,8 @@ type SessionRow = {
 }
 
 async function loadActor(db: Db, claims: AccessClaims): Promise<Actor> {
-  const { rows } = await sql<SessionRow>`
-    select p.name, p.role, p.verified, s.kind, s.inbox_id, i.identity_required,
+  const { rows } =
+    await sql<SessionRow>`/* actor_of_session */ select p.name, p.role, p.verified, s.kind, s.inbox_id, i.identity_required,
       array(select m.inbox_id from inbox_member m where m.workspace_id = p.workspace_id and m.person_id = p.id) as inbox_ids
     from session s
     join person p on p.workspace_id = s.workspace_id and p.id = s.person_id

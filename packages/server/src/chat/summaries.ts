@@ -9,7 +9,7 @@ import type {
 } from '@parley/protocol'
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../store/store.ts'
-import type { ConversationRow } from './access.ts'
+import { type ConversationRow, conversationColumns } from './access.ts'
 import { type Actor, isAdmin, isStaff } from './actor.ts'
 import type { Chat } from './chat.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
@@ -212,30 +212,7 @@ export function unread(actor: Actor): RawBuilder<number> {
   )::int end`
 }
 
-const listedColumns = [
-  'id',
-  'workspace_id',
-  'kind',
-  'inbox_id',
-  'topic',
-  'status',
-  'subject',
-  'priority',
-  'metadata',
-  'assignee_id',
-  'created_by',
-  'grant_required',
-  'last_seq',
-  'created_at',
-  'updated_at',
-  'closed_at',
-] as const satisfies (keyof ConversationRow)[]
-type ListedRow = Pick<ConversationRow, (typeof listedColumns)[number]>
-
-const columnsOf = (table: string, columns: readonly string[]) =>
-  sql.join(columns.map((column) => sql.ref(`${table}.${column}`)))
-
-type SummaryRow = ListedRow & {
+type SummaryRow = ConversationRow & {
   unread: number
   exact_updated_span: string
   exact_updated_at: string
@@ -284,7 +261,7 @@ async function rowsOf(
       select c.* from conversation c where ${sql.join(conditions, sql` and `)}
       order by ${newestFirst} limit ${limit} offset ${offset}
     )
-    select ${columnsOf('c', listedColumns)}, c.updated_span::text as exact_updated_span, c.updated_at::text as exact_updated_at, ${unread(actor)} as unread,
+    select ${conversationColumns}, c.updated_span::text as exact_updated_span, c.updated_at::text as exact_updated_at, ${unread(actor)} as unread,
       ${receiptOf('r', 'c')} as receipt
     from page c
     left join receipt r on r.workspace_id = c.workspace_id and r.conversation_id = c.id and r.person_id = ${actor.userId}
@@ -296,7 +273,7 @@ const participantsShown = 20
 
 async function participantsOf(
   db: Db,
-  conversations: readonly ListedRow[],
+  conversations: readonly ConversationRow[],
 ): Promise<Map<string, ConversationSummary['participants']>> {
   const [first] = conversations
   if (!first) return new Map()
@@ -325,14 +302,14 @@ async function participantsOf(
  */
 async function lastMessagesOf(
   db: Db,
-  conversations: readonly ListedRow[],
+  conversations: readonly ConversationRow[],
   actor: Actor,
 ): Promise<Map<string, Message>> {
   const [first] = conversations
   if (!first) return new Map()
   const seen = isStaff(actor) ? sql`true` : sql`m.visibility = 'everyone'`
   const newest = (among: RawBuilder<unknown>) => sql`(
-    select ${columnsOf('m', shownColumns)} from message m
+    select ${shownColumns} from message m
     where m.workspace_id = ${first.workspace_id} and m.conversation_id = k.id and ${among} and ${seen}
     order by m.seq desc limit 1)`
   const { rows } = await sql<ShownRow>`
@@ -346,7 +323,7 @@ async function lastMessagesOf(
   return new Map((await viewMessages(db, rows)).map((message) => [message.conversationId, message]))
 }
 
-export function viewConversation(row: ListedRow): Conversation {
+export function viewConversation(row: ConversationRow): Conversation {
   return {
     id: row.id,
     kind: row.kind,

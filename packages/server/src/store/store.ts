@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { openEmbedded } from './embedded.ts'
 import { migrate } from './migrate.ts'
+import { preparing } from './prepared.ts'
 import { keepStatistics } from './statistics.ts'
 import type { DB } from './tables.ts'
 
@@ -54,7 +55,7 @@ async function finish(
 ): Promise<Store> {
   try {
     await migrate(pool)
-    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: preparing(pool) }) })
     return { kind, db, pool, durability: await durability(), epoch: await epochOf(pool), writers, close }
   } catch (error) {
     await close()
