@@ -367,6 +367,19 @@ describe('addresses', () => {
     }
   })
 
+  test('the largest position is one like any other, and nothing comes after it', async () => {
+    const { token } = world.ana
+    const path = `/api/v1/conversations/${world.conversationId}`
+    for (const where of ['messages?after=', 'log?after=']) {
+      const { status, body } = await server.rest('GET', `${path}/${where}2147483647`, { token })
+      expect({ status, found: body.messages ?? body.events }, where).toEqual({ status: 200, found: [] })
+    }
+    const { status } = await server.rest('GET', `${path}/messages?before=2147483647&limit=1`, { token })
+    expect(status).toBe(200)
+    const refused = await server.rest('GET', `${path}/log?after=2147483648`, { token })
+    expectRefusal(refused, 400, 'invalid_request')
+  })
+
   test('instants that are in no calendar are refused', async () => {
     for (const at of [
       '2026-02-30T00:00:00Z',

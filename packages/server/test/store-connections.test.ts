@@ -35,7 +35,7 @@ test('what is asked by a key is planned once, and stands a newer version that ad
     ),
   )
   const names = new Set(prepared.flatMap(({ rows }) => rows.map(({ name }) => name.replace(/^c\d+:/, ''))))
-  for (const name of ['actor_of_session', 'participating', 'standing', 'lock_conversation']) {
+  for (const name of ['actor_of_session', 'participating', 'standing', 'lock_conversation', 'log']) {
     expect(names).toContain(name)
   }
   for (const { table } of await tablesOf(db)) await pool.query(`alter table ${table} add column later int`)

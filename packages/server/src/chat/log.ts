@@ -1,9 +1,9 @@
 import type { LogEvent, Participant, Visibility } from '@parley/protocol'
-import { type SqlBool, sql } from 'kysely'
+import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import type { Change, LoggedEntry } from './chat.ts'
 import { notFound } from './failure.ts'
-import { type MessageRow, viewMessages } from './message-view.ts'
+import { type ShownRow, shownColumns, viewMessages } from './message-view.ts'
 
 /** What is stored of an entry that is not a message. Content stays with its message, so erasing it there is enough. */
 export type EventData =
@@ -81,7 +81,7 @@ export type LogPage = {
 
 /**
  * Reads the log after a position, in order, notes and all; the caller leaves out what its reader may not see. Since
- * numbering is dense, the page is a range of numbers looked up in both tables by one statement and one snapshot: two
+ * numbering is dense, the page is a range of numbers in both tables, read by one statement and in one snapshot: two
  * statements could show entry 9 without entry 8.
  */
 export async function readLog(
@@ -90,51 +90,18 @@ export async function readLog(
   after: number,
   limit: number,
 ): Promise<LogPage> {
-  const rows = await db
-    .selectFrom('conversation as c')
-    .leftJoinLateral(
-      sql<{
-        seq: number
-      }>`(select generate_series(${after}::int + 1, least(${after}::int + ${limit}::int, c.last_seq)) as seq)`.as(
-        's',
-      ),
-      (join) => join.onTrue(),
-    )
-    .leftJoin('message as m', (join) =>
-      join
-        .onRef('m.workspace_id', '=', 'c.workspace_id')
-        .onRef('m.conversation_id', '=', 'c.id')
-        .on(sql<SqlBool>`m.seq = s.seq`),
-    )
-    .leftJoin('event as e', (join) =>
-      join
-        .onRef('e.workspace_id', '=', 'c.workspace_id')
-        .onRef('e.conversation_id', '=', 'c.id')
-        .on(sql<SqlBool>`e.seq = s.seq`),
-    )
-    .selectAll('m')
-    .select([
-      'c.last_seq',
-      's.seq as position',
-      'e.type',
-      'e.data',
-      'e.actor_id',
-      'e.visibility as event_visibility',
-      'e.created_at as event_at',
-    ])
-    .where('c.workspace_id', '=', conversation.workspaceId)
-    .where('c.id', '=', conversation.id)
-    .orderBy('s.seq')
-    .execute()
+  const rows = await rowsOf(db, conversation, after, limit)
   const lastSeq = rows[0]?.last_seq ?? 0
   const messages = await viewMessages(
     db,
-    rows.filter((row): row is typeof row & MessageRow => row.id !== null),
+    rows.filter((row): row is typeof row & ShownRow => row.id !== null),
   )
   const byId = new Map(messages.map((message) => [message.id, message]))
   const bodies = await editedBodies(db, conversation.workspaceId, rows)
-  const entries = rows.flatMap((row): LoggedEntry[] => {
+  const entries = rows.flatMap((row, place): LoggedEntry[] => {
     if (row.position === null) return []
+    if (row.position !== after + 1 + place)
+      throw new Error(`The log of ${conversation.id} has a hole at ${after + 1 + place}`)
     const logged = { conversationId: conversation.id, seq: row.position }
     const message = row.id && byId.get(row.id)
     if (message) {
@@ -148,7 +115,7 @@ export async function readLog(
       return [{ event, visibility: message.visibility }]
     }
     if (!row.type || !row.event_at)
-      throw new Error(`The log of ${conversation.id} has a hole at ${row.position}`)
+      throw new Error(`The log of ${conversation.id} has nothing at ${row.position}`)
     const content =
       row.type === 'message.edited' ? { body: bodies.get(String(row.data?.messageId)) ?? '' } : {}
     const event = {
@@ -162,6 +129,32 @@ export async function readLog(
     return [{ event, visibility: row.event_visibility ?? 'everyone' }]
   })
   return { entries, upTo: Math.max(after, entries.at(-1)?.event.seq ?? 0), lastSeq }
+}
+
+type LogRow = { last_seq: number; position: number | null } & (ShownRow | { id: null }) & {
+    type: string | null
+    data: Record<string, unknown> | null
+    actor_id: string | null
+    event_visibility: Visibility | null
+    event_at: string | null
+  }
+
+/** At least one, if there is such a conversation: it says how long the log is, even if nothing comes after. */
+async function rowsOf(
+  db: Db,
+  { workspaceId, id }: { workspaceId: string; id: string },
+  after: number,
+  limit: number,
+): Promise<LogRow[]> {
+  const page = sql`workspace_id = c.workspace_id and conversation_id = c.id and seq > ${after}::bigint and seq <= ${after + limit}::bigint`
+  const { rows } = await sql<LogRow>`/* log */ select c.last_seq, l.* from conversation c
+    left join lateral (
+      select seq as position, ${shownColumns}, e.type, e.data, e.actor_id, e.visibility as event_visibility, e.created_at as event_at
+      from (select ${shownColumns} from message m where ${page}) m
+      full join (select seq, type, data, actor_id, visibility, created_at from event where ${page}) e using (seq)
+    ) l on true
+    where c.workspace_id = ${workspaceId} and c.id = ${id} order by l.position`.execute(db)
+  return rows
 }
 
 /** An edit is told with the text as it is now: replaying it ends in the same state, and nothing retracted comes back. */
