@@ -41,16 +41,36 @@ export async function seedPeople(
     select '${workspaceId}', '${inboxId}', ${idIn('person', 'n')} from generate_series(1, ${agents}) n`)
 }
 
-/** Conversations numbered from `first`, each between the next two people from `firstPerson` on. */
+/** Conversations numbered from `first`, each between the next two people from `firstPerson` on, who wrote so much. */
 export async function seedPairs(
   pool: Pool,
-  { first, count, firstPerson }: { first: number; count: number; firstPerson: number },
+  {
+    first,
+    count,
+    firstPerson,
+    messages = 0,
+  }: { first: number; count: number; firstPerson: number; messages?: number },
 ): Promise<void> {
-  await pool.query(`insert into conversation (workspace_id, id, kind)
-    select '${workspaceId}', ${idIn('conversation', 'n')}, 'direct' from generate_series(${first}, ${first + count - 1}) n`)
+  await pool.query(`insert into conversation (workspace_id, id, kind, last_seq, message_count)
+    select '${workspaceId}', ${idIn('conversation', 'n')}, 'direct', ${messages}, ${messages}
+    from generate_series(${first}, ${first + count - 1}) n`)
   await pool.query(`insert into participant (workspace_id, conversation_id, person_id, role)
     select '${workspaceId}', ${idIn('conversation', `${first} + n / 2`)}, ${idIn('person', `${firstPerson} + n`)}, 'contact'
     from generate_series(0, ${count * 2 - 1}) n`)
+  await seedMessages(pool, {
+    sender: idIn('person', `${firstPerson} + 2 * (c - ${first})`),
+    from: `generate_series(1, ${messages}) s, generate_series(${first}, ${first + count - 1}) c`,
+  })
+}
+
+/** The rows `s, c` say which positions of which conversations hold one. */
+async function seedMessages(pool: Pool, { sender, from }: { sender: string; from: string }): Promise<void> {
+  await pool.query(`insert into message (workspace_id, conversation_id, seq, id, sender_id, sender_role, kind, body,
+      visibility, send_key, content_hash, ordinal, note_ordinal)
+    select '${workspaceId}', ${idIn('conversation', 'c')}, s, ${idIn('message', '(s::bigint << 16) + c')},
+      ${sender}, 'contact', 'text', repeat('Is it still raining there? ', 4), 'everyone',
+      gen_random_uuid(), gen_random_uuid(), s, 0
+    from ${from}`)
 }
 
 /** One conversation of many people. */
@@ -93,14 +113,12 @@ export async function seedHistory(
   const part = 100_000
   for (let from = 1; from <= last; from += part) {
     const to = Math.min(last, from + part - 1)
-    await pool.query(`insert into message (workspace_id, conversation_id, seq, id, sender_id, sender_role, kind, body,
-      visibility, send_key, content_hash, ordinal, note_ordinal)
-    select '${workspaceId}', ${idIn('conversation', 'c')}, s, ${idIn('message', `(s::bigint << 16) + c`)},
-      '${idOf('person', contact)}', 'contact', 'text', repeat('Is it still raining there? ', 4), 'everyone',
-      gen_random_uuid(), gen_random_uuid(), s, 0
-    from generate_series(${from}, ${to}) s,
-      lateral generate_series(1, case when s <= ${inEach} then ${conversations} else 1 end) c
-    where s <= case c when 1 then ${inFirst} else ${inEach} end`)
+    await seedMessages(pool, {
+      sender: `'${idOf('person', contact)}'::uuid`,
+      from: `generate_series(${from}, ${to}) s,
+        lateral generate_series(1, case when s <= ${inEach} then ${conversations} else 1 end) c
+        where s <= case c when 1 then ${inFirst} else ${inEach} end`,
+    })
   }
 }
 

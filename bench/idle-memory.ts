@@ -2,7 +2,7 @@ import { seedPeople, seedWorkspace } from './cast.ts'
 import { Child } from './child.ts'
 import { type Bench, inTurns, type Line, lineOf, type Measure, type Reading } from './measure.ts'
 import { Place } from './place.ts'
-import { each, enter, join } from './wire.ts'
+import { addressFor, each, enter, join } from './wire.ts'
 
 /**
  * Resident memory that one idle connection takes, each of another signed-in person, above the same process without
@@ -35,9 +35,6 @@ async function* runIdleMemory({ scale, store }: Bench): AsyncGenerator<Line> {
 }
 
 const warmUps = 200
-
-/** One address of this machine has ports for some twenty-eight thousand connections, closed ones of a minute included. */
-const addressFor = (person: number) => `127.0.0.${2 + (person % 8)}`
 
 async function fill(
   child: Child,

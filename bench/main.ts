@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { broadcast } from './broadcast.ts'
+import { comeback } from './comeback.ts'
 import { dialectQuestions } from './dialect-questions.ts'
 import { dialectSends } from './dialect-sends.ts'
 import { shareHouse } from './house.ts'
@@ -15,6 +16,7 @@ const full: Scale = {
   sketched: true,
   listeners: 1_000,
   idleConnections: 10_000,
+  comingBack: 10_000,
   messages: { few: 1_000, many: 1_000_000 },
   dialects: { stored: 200_000, marks: 4_200, warmUps: 5 },
   askedShare: 1,
@@ -26,6 +28,7 @@ const quick: Scale = {
   sketched: false,
   listeners: 200,
   idleConnections: 300,
+  comingBack: 0,
   messages: { few: 1_000, many: 5_000 },
   dialects: { stored: 2_000, marks: 25, warmUps: 1 },
   askedShare: 0.1,
@@ -46,7 +49,7 @@ if (store !== 'postgres' && store !== 'embedded') {
 const scale = options.quick ? quick : { ...full, sketched: store === 'postgres' }
 // The questions first: they are asked of a store that holds what their lines say, and no sends yet.
 const tenants: Tenant[] = [dialectQuestions, sends, broadcast, dialectSends]
-const measures: Measure[] = [idleMemory, reads]
+const measures: Measure[] = [idleMemory, comeback, reads]
 
 const known = [...tenants, ...measures].flatMap(({ names }) => names(scale))
 if (options.only && !known.includes(options.only)) {

@@ -12,6 +12,8 @@ export type Scale = {
   sketched: boolean
   listeners: number
   idleConnections: number
+  /** How many come back after a restart; none, and it is not measured. */
+  comingBack: number
   messages: { few: number; many: number }
   /** What is stored for the lists of dialects, and how much more is marked at once, first for nothing. */
   dialects: { stored: number; marks: number; warmUps: number }

@@ -34,16 +34,22 @@ function numberAt(bytes: Buffer, at: number): number {
   }
 }
 
-/** Signs somebody in over a socket of their own. Resolves when they are live, in the conversation they follow if any. */
+/**
+ * Signs somebody in over a socket of their own. Resolves when they are live, in the conversation they follow if any, and
+ * have been told the messages they `missed` there.
+ */
 export async function join(
   server: Child,
   person: number,
-  { follow, from }: { follow?: number; from?: string } = {},
+  { follow, missed = 0, from }: { follow?: number; missed?: number; from?: string } = {},
 ): Promise<ClientSocket> {
   const socket = await ClientSocket.open({ ...server, path: '/api/v1/realtime', from })
+  let told = 0
   const live = new Promise<void>((resolve) => {
     socket.onFrame = (bytes, start, end) => {
-      if (read(bytes, start, end).kind === (follow === undefined ? 'welcome' : 'caughtup')) resolve()
+      const { kind } = read(bytes, start, end)
+      if (kind === 'message') told++
+      if (kind === (follow === undefined ? 'welcome' : 'caughtup') && told >= missed) resolve()
     }
   })
   const following =
@@ -57,6 +63,9 @@ export async function join(
   stayAlive(socket)
   return socket
 }
+
+/** One address of this machine has ports for some twenty-eight thousand connections, closed ones of a minute included. */
+export const addressFor = (person: number) => `127.0.0.${2 + (person % 8)}`
 
 /** The server ends peers that say nothing for long, and those who only read would be such. */
 function stayAlive(socket: ClientSocket): void {
