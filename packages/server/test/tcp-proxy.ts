@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** Stands before a server and passes everything on, until it is told to swallow it. */
+/** Stands before a server and passes everything on, until it is told to swallow or to keep it. */
 export class TcpProxy implements AsyncDisposable {
   readonly #server = createServer((client) => this.#accept(client))
   readonly #target: { host: string; port: number }
   readonly #pairs = new Set<{ client: Socket; upstream: Socket }>()
-  #mode: 'pass' | 'blackhole' = 'pass'
+  #mode: 'pass' | 'blackhole' | 'hold' = 'pass'
+  #held: (() => void)[] = []
   /** How many bytes were swallowed: the evidence that the fault was there. */
   swallowed = 0
 
@@ -31,6 +32,17 @@ export class TcpProxy implements AsyncDisposable {
     this.cut()
   }
 
+  /** From now on bytes wait here. */
+  hold(): void {
+    this.#mode = 'hold'
+  }
+
+  /** What waited arrives after all, and everything else again. */
+  letGo(): void {
+    this.#mode = 'pass'
+    for (const passOn of this.#held.splice(0)) passOn()
+  }
+
   cut(): void {
     for (const { client, upstream } of this.#pairs) {
       client.resetAndDestroy()
@@ -45,6 +57,7 @@ export class TcpProxy implements AsyncDisposable {
     const pass = (from: Socket, to: Socket) => {
       from.on('data', (data) => {
         if (this.#mode === 'pass') to.write(data)
+        else if (this.#mode === 'hold') this.#held.push(() => to.write(data))
         else this.swallowed += data.length
       })
       from.on('error', () => {})

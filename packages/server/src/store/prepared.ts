@@ -1,5 +1,5 @@
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely'
-import type pg from 'pg'
+import pg from 'pg'
 
 /**
  * A pool for Kysely, which names no statements, so that PostgreSQL plans each of them anew: three quarters of a look-up
@@ -25,6 +25,7 @@ export function preparing(pool: pg.Pool): PostgresPool {
 
 class PreparingClient implements PostgresPoolClient {
   readonly #client: pg.PoolClient
+  #isUnanswered = false
 
   constructor(client: pg.PoolClient) {
     this.#client = client
@@ -34,11 +35,19 @@ class PreparingClient implements PostgresPoolClient {
   query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>
   query(text: unknown, values: readonly unknown[] = []): unknown {
     if (typeof text !== 'string') throw new Error('Cursors have no names; read with one from the pool itself')
-    return this.#client.query({ name: nameOf(text), text, values: [...values] })
+    return this.#client.query({ name: nameOf(text), text, values: [...values] }).catch((error: unknown) => {
+      this.#isUnanswered ||= !(error instanceof pg.DatabaseError)
+      throw error
+    })
   }
 
+  /**
+   * Gives the connection back only if it is as it was. When `begin` is not answered in time, Kysely thinks that nothing has
+   * begun and rolls nothing back; answered after all, the connection would be in a transaction, which takes whatever is
+   * acknowledged by whoever has it next with it when it is rolled back.
+   */
   release(): void {
-    this.#client.release()
+    this.#client.release(this.#isUnanswered || this.#client.getTransactionStatus() !== 'I')
   }
 }
 
