@@ -31,6 +31,24 @@ describe('a conversation heard live', () => {
     expect(JSON.stringify(anaHears.heard)).not.toContain('be kind')
   })
 
+  test('[A6] somebody of the team who is the contact of a conversation hears, sees and counts no notes of it', async () => {
+    await using server = await startServer()
+    const { ana: bea, sam, id } = await cast(server)
+    const owner = await server.person('owner')
+    await owner.call('user.update', { userId: bea.userId, role: 'agent' })
+    const note = (body: string) =>
+      sam.call('message.note', { conversationId: id, clientMessageId: body, body })
+    const beaHears = await bea.connect()
+    await note('she is one of us')
+    const { seq } = await sam.send(id, 'good morning')
+    await beaHears.until((frame) => frame.type === 'message.created' && frame.seq === seq)
+    await note('be kind')
+    const { conversations } = await bea.call('conversation.list', {})
+    expect(conversations).toMatchObject([{ unread: 1, lastMessage: { body: 'good morning' } }])
+    expect(await bea.call('receipt.markAllRead', { conversationId: id })).toMatchObject({ count: 1 })
+    expect(JSON.stringify([beaHears.heard, conversations])).not.toMatch(/one of us|be kind/)
+  })
+
   test('[R10] who comes back with a position is told everything after it, once and in order, then lives on', async () => {
     await using server = await startServer()
     const { ana, sam, id } = await cast(server)

@@ -92,8 +92,11 @@ export async function isConversation(db: Db, workspaceId: string, conversationId
   return found !== undefined
 }
 
-/** Admins everywhere; the rest of the team in their inboxes and wherever they were brought in as agents. */
-function worksIn(actor: Actor, inboxId: string | null, place: ParticipantRole | null): boolean {
+/**
+ * Whether somebody acts for the team in a conversation, and sees its notes: admins everywhere; the rest of the team in
+ * their inboxes and wherever they were brought in as agents, but not where they are the one who asks. As SQL: `seesNotes`.
+ */
+export function worksIn(actor: Actor, inboxId: string | null, place: ParticipantRole | null): boolean {
   if (!isStaff(actor)) return false
   if (isAdmin(actor) || place === 'agent') return true
   return inboxId !== null && actor.inboxIds.includes(inboxId)

@@ -72,14 +72,17 @@ export async function leaveConversation(
   })
 }
 
-/** Ids of the conversations somebody is in now. */
-export async function participatingIn(chat: Chat, actor: Actor): Promise<string[]> {
-  const { rows } = await sql<{ conversation_id: string }>`/* participating */ select p.conversation_id
+/** The conversations somebody is in now, and as what. */
+export async function participatingIn(chat: Chat, actor: Actor): Promise<Participation[]> {
+  const { rows } =
+    await sql<Participation>`/* participating */ select p.conversation_id as "conversationId", p.role
     from participant p join conversation c on c.workspace_id = p.workspace_id and c.id = p.conversation_id
     where p.workspace_id = ${actor.workspaceId} and p.person_id = ${actor.userId} and p.left_at is null
       and c.deleted_at is null`.execute(chat.db)
-  return rows.map((row) => row.conversation_id)
+  return rows
 }
+
+export type Participation = { conversationId: string; role: ParticipantRole }
 
 /** `admit` in a transaction of its own, for somebody whose right to come in the caller has checked. */
 export async function join(

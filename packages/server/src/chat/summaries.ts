@@ -167,6 +167,14 @@ function worksIn(actor: Actor): RawBuilder<unknown> {
   return sql`c.inbox_id = any (${actor.inboxIds}::uuid[])`
 }
 
+/** The rule of `worksIn` in `access.ts`, for a conversation `c`. */
+function seesNotes(actor: Actor): RawBuilder<boolean> {
+  if (isAdmin(actor)) return sql`true`
+  if (!isStaff(actor)) return sql`false`
+  return sql`(${worksIn(actor)} or exists (select 1 from participant mine where mine.workspace_id = c.workspace_id
+    and mine.conversation_id = c.id and mine.person_id = ${actor.userId} and mine.left_at is null and mine.role = 'agent'))`
+}
+
 /** As a list of ids first: that is what an index can find, while a correlated test would visit every conversation. */
 const participates = (actor: Actor) => sql`c.id = any (array(
   select mine.conversation_id from participant mine
@@ -192,10 +200,10 @@ function filters(actor: Actor, input: InputOf<'conversation.list'>): RawBuilder<
  * thousand unread cost what five do. Needs `c` and `r` (the actor's receipt, or nothing) in scope.
  */
 export function unread(actor: Actor): RawBuilder<number> {
-  const notes = isStaff(actor)
-  const total = notes ? sql`c.message_count + c.note_count` : sql`c.message_count`
-  const ordinal = notes ? sql`m.ordinal + m.note_ordinal` : sql`m.ordinal`
-  const countable = notes ? sql`m.kind <> 'system'` : sql`m.kind <> 'system' and m.visibility = 'everyone'`
+  const notes = seesNotes(actor)
+  const total = sql`c.message_count + case when ${notes} then c.note_count else 0 end`
+  const ordinal = sql`m.ordinal + case when ${notes} then m.note_ordinal else 0 end`
+  const countable = sql`m.kind <> 'system' and (m.visibility = 'everyone' or ${notes})`
   const above = sql`m.workspace_id = c.workspace_id and m.conversation_id = c.id and m.seq > coalesce(r.read_seq, 0)`
   return sql<number>`case when c.last_seq <= r.read_seq then 0 else (
     ${total}
@@ -214,6 +222,7 @@ export function unread(actor: Actor): RawBuilder<number> {
 
 type SummaryRow = ConversationRow & {
   unread: number
+  sees_notes: boolean
   exact_updated_span: string
   exact_updated_at: string
   receipt: Receipt | null
@@ -233,10 +242,7 @@ async function summarise(
   limit: number,
 ): Promise<{ summary: ConversationSummary; place: [span: string, updatedAt: string, id: string] }[]> {
   const rows = await rowsOf(db, actor, conditions, limit)
-  const [participants, lastMessages] = await Promise.all([
-    participantsOf(db, rows),
-    lastMessagesOf(db, rows, actor),
-  ])
+  const [participants, lastMessages] = await Promise.all([participantsOf(db, rows), lastMessagesOf(db, rows)])
   return rows.map((row) => ({
     place: [row.exact_updated_span, row.exact_updated_at, row.id],
     summary: {
@@ -262,7 +268,7 @@ async function rowsOf(
       order by ${newestFirst} limit ${limit} offset ${offset}
     )
     select ${conversationColumns}, c.updated_span::text as exact_updated_span, c.updated_at::text as exact_updated_at, ${unread(actor)} as unread,
-      ${receiptOf('r', 'c')} as receipt
+      ${seesNotes(actor)} as sees_notes, ${receiptOf('r', 'c')} as receipt
     from page c
     left join receipt r on r.workspace_id = c.workspace_id and r.conversation_id = c.id and r.person_id = ${actor.userId}
     order by ${newestFirst}`.execute(db)
@@ -300,21 +306,17 @@ async function participantsOf(
  * Up to the position that the row says: a message written since belongs to a later summary. Nearly always it is among
  * the last entries; an index that is asked for the newest of all reads a whole page of them (25 µs instead of 5).
  */
-async function lastMessagesOf(
-  db: Db,
-  conversations: readonly ConversationRow[],
-  actor: Actor,
-): Promise<Map<string, Message>> {
+async function lastMessagesOf(db: Db, conversations: readonly SummaryRow[]): Promise<Map<string, Message>> {
   const [first] = conversations
   if (!first) return new Map()
-  const seen = isStaff(actor) ? sql`true` : sql`m.visibility = 'everyone'`
   const newest = (among: RawBuilder<unknown>) => sql`(
     select ${shownColumns} from message m
-    where m.workspace_id = ${first.workspace_id} and m.conversation_id = k.id and ${among} and ${seen}
+    where m.workspace_id = ${first.workspace_id} and m.conversation_id = k.id and ${among}
+      and (m.visibility = 'everyone' or k.sees_notes)
     order by m.seq desc limit 1)`
   const { rows } = await sql<ShownRow>`
-    select m.* from unnest(${conversations.map((row) => row.id)}::uuid[], ${conversations.map((row) => row.last_seq)}::int[])
-      as k (id, last_seq)
+    select m.* from unnest(${conversations.map((row) => row.id)}::uuid[], ${conversations.map((row) => row.last_seq)}::int[],
+      ${conversations.map((row) => row.sees_notes)}::bool[]) as k (id, last_seq, sees_notes)
     left join lateral ${newest(sql`m.seq between k.last_seq - 4 and k.last_seq`)} near on true
     cross join lateral (
       select near.* where near.id is not null

@@ -2,7 +2,7 @@ import type { Event } from '@parley/protocol'
 import { standingOf } from '../chat/access.ts'
 import type { Actor } from '../chat/actor.ts'
 import { Failure } from '../chat/failure.ts'
-import { participatingIn } from '../chat/participants.ts'
+import { type Participation, participatingIn } from '../chat/participants.ts'
 import type { Parley } from '../parley.ts'
 import { Again } from '../realtime/again.ts'
 import type { Frame } from '../realtime/frame.ts'
@@ -129,7 +129,7 @@ class Ear implements Listener, Listening {
     this.#ears.ended()
   }
 
-  #participating(): Promise<string[]> | null {
+  #participating(): Promise<Participation[]> | null {
     return this.#feed ? participatingIn(this.#parley.chat, this.actor) : null
   }
 }

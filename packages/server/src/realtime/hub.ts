@@ -1,6 +1,8 @@
-import type { LogEvent, Visibility } from '@parley/protocol'
+import type { LogEvent, ParticipantRole, Visibility } from '@parley/protocol'
+import { worksIn } from '../chat/access.ts'
 import { isAdmin, isStaff } from '../chat/actor.ts'
 import type { Announcement } from '../chat/chat.ts'
+import type { Participation } from '../chat/participants.ts'
 import { Frame } from './frame.ts'
 import { Index } from './index-of.ts'
 import type { Listener, LogReader } from './listener.ts'
@@ -21,7 +23,7 @@ export class Hub {
   readonly #feedByConversation = new Index<Listener>()
   readonly #feedByInbox = new Index<Listener>()
   readonly #feedByWorkspace = new Index<Listener>()
-  readonly #participating = new Map<Listener, Set<string>>()
+  readonly #participating = new Map<Listener, Map<string, ParticipantRole>>()
   readonly #inboxes = new Map<Listener, readonly string[]>()
   readonly #following = new Map<Listener, Set<string>>()
 
@@ -30,7 +32,7 @@ export class Hub {
   }
 
   /** Begins to listen. `participating` are the conversations of the person; null for no feed. */
-  attach(listener: Listener, participating: readonly string[] | null): void {
+  attach(listener: Listener, participating: readonly Participation[] | null): void {
     this.#byUser.add(listener.actor.userId, listener)
     if (participating) this.#openFeed(listener, participating)
   }
@@ -42,7 +44,7 @@ export class Hub {
   }
 
   /** The person's role, inboxes or participation changed; whoever follows what they lost stops hearing it. */
-  reattach(listener: Listener, participating: readonly string[] | null): void {
+  reattach(listener: Listener, participating: readonly Participation[] | null): void {
     if (participating) {
       this.#closeFeed(listener)
       this.#openFeed(listener, participating)
@@ -172,8 +174,9 @@ export class Hub {
     if (event.type !== 'participant.joined') return
     for (const listener of this.#byUser.get(event.participant.userId)) {
       const participating = this.#participating.get(listener)
-      if (!participating || participating.has(conversationId)) continue
-      participating.add(conversationId)
+      const isNew = participating?.has(conversationId) === false
+      participating?.set(conversationId, event.participant.role)
+      if (!isNew) continue
       this.#feedByConversation.add(conversationId, listener)
       listener.gained(conversationId)
     }
@@ -199,6 +202,7 @@ export class Hub {
     if (known) return known
     const tail = new Tail(conversation, this.#read, {
       tellAudience: (tell) => this.#eachFeed({ ...conversation, inboxId: tail.inboxId }, tell),
+      seesNotes: (listener) => this.#seesNotes(listener, { ...conversation, inboxId: tail.inboxId }),
       hasAudience: () => this.#hasFeeds({ ...conversation, inboxId: tail.inboxId }),
       told: (event) => {
         this.#expelled(conversation.id, event)
@@ -243,10 +247,18 @@ export class Hub {
     }
   }
 
-  #openFeed(listener: Listener, participating: readonly string[]): void {
+  /** Somebody of the team may also be the contact of a conversation: what a feed is told depends on their part in each. */
+  #seesNotes(listener: Listener, { id, inboxId }: Place): boolean {
+    return worksIn(listener.actor, inboxId, this.#participating.get(listener)?.get(id) ?? null)
+  }
+
+  #openFeed(listener: Listener, participating: readonly Participation[]): void {
     const { actor } = listener
-    this.#participating.set(listener, new Set(participating))
-    for (const id of participating) this.#feedByConversation.add(id, listener)
+    this.#participating.set(
+      listener,
+      new Map(participating.map(({ conversationId, role }) => [conversationId, role])),
+    )
+    for (const { conversationId } of participating) this.#feedByConversation.add(conversationId, listener)
     if (isAdmin(actor)) this.#feedByWorkspace.add(actor.workspaceId, listener)
     else if (isStaff(actor)) {
       this.#inboxes.set(listener, actor.inboxIds)
@@ -255,7 +267,8 @@ export class Hub {
   }
 
   #closeFeed(listener: Listener): void {
-    for (const id of this.#participating.get(listener) ?? []) this.#feedByConversation.remove(id, listener)
+    for (const id of this.#participating.get(listener)?.keys() ?? [])
+      this.#feedByConversation.remove(id, listener)
     this.#participating.delete(listener)
     this.#feedByWorkspace.remove(listener.actor.workspaceId, listener)
     for (const id of this.#inboxes.get(listener) ?? []) this.#feedByInbox.remove(id, listener)

@@ -1,6 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { LogEvent, Visibility } from '@parley/protocol'
-import { isStaff } from '../chat/actor.ts'
 import type { LoggedEntry } from '../chat/chat.ts'
 import { Frame } from './frame.ts'
 import type { Listener, LogReader } from './listener.ts'
@@ -12,6 +11,8 @@ type Follower = { position: number; sees: Visibility; state: 'reading' | 'live' 
 type Surroundings = {
   tellAudience(tell: (listener: Listener) => void): void
   hasAudience(): boolean
+  /** Asked of somebody in the audience. */
+  seesNotes(listener: Listener): boolean
   told(event: LogEvent): void
 }
 
@@ -137,7 +138,7 @@ export class Tail {
     }
     this.#surroundings.tellAudience((listener) => {
       if (this.#followers.has(listener)) return
-      if (entry.visibility === 'everyone' || isStaff(listener.actor)) listener.hear(frame)
+      if (entry.visibility === 'everyone' || this.#surroundings.seesNotes(listener)) listener.hear(frame)
     })
     this.#surroundings.told(entry.event)
   }
