@@ -59,13 +59,20 @@ export async function startServer(
   const peers = new Set<Peer>()
   const metrics = makeMetrics(() => ({ connections: peers.size }))
   const announce = (announcement: Announcement) => fanout.announce(announcement)
-  const sends = new SendQueue(store.pool, store.writers, async (written) => {
-    metrics.batches.observe(written.length)
-    metrics.messages.inc(written.length)
-    await announceWritten(chat, written).catch((error: unknown) =>
-      log.error({ err: error }, 'a committed batch was not announced; the sweep will find it'),
-    )
-  })
+  const sends = new SendQueue(
+    store.pool,
+    store.writers,
+    async (written) => {
+      metrics.batches.observe(written.length)
+      metrics.messages.inc(written.length)
+      await announceWritten(chat, written).catch((error: unknown) => {
+        log.error({ err: error }, 'a committed batch was not announced; the sweep will find it')
+        announceUncertain(written.map(({ draft }) => draft.conversationId))
+      })
+    },
+    (conversationIds) => announceUncertain(conversationIds),
+  )
+  const announceUncertain = (conversationIds: string[]) => announce({ type: 'uncertain', conversationIds })
   const chat: Chat = {
     store,
     db: store.db,

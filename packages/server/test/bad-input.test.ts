@@ -347,6 +347,7 @@ describe('addresses', () => {
       [epoch],
       [epoch, 'x'],
       [epoch, '-1'],
+      [epoch, '9'.repeat(19)],
       [epoch, '9'.repeat(20)],
       [epoch, '9'.repeat(30)],
       [epoch, 5],

@@ -1,10 +1,17 @@
+import type { Pool } from 'pg'
 import { expect, test } from 'vitest'
 import type { Draft } from '../src/chat/message-batch.ts'
 import { SendQueue } from '../src/chat/send-queue.ts'
 import { startServer, type TestServer } from '../src/testing.ts'
 
 /** A queue of the store's own, whose drafts of one turn are one batch. */
-const queueOf = ({ running }: TestServer) => new SendQueue(running.parley.chat.store.pool, 1, async () => {})
+const queueOf = ({ running }: TestServer) =>
+  new SendQueue(
+    running.parley.chat.store.pool,
+    1,
+    async () => {},
+    () => {},
+  )
 
 const draft = (
   of: { workspaceId: string; conversationId: string; senderId: string },
@@ -111,4 +118,56 @@ test('[I2] one who may not write, or repeats themselves, takes nobody else of th
     [first],
   )
   expect(rows).toEqual([{ bodies: ['once', 'before', 'after'], span: 3, last: true }])
+})
+
+/** A store that is asked by batches and answers each as told. */
+const storeThat = (answer: (bodies: string[]) => { rows: object[] }) =>
+  ({
+    connect: async () => ({
+      query: async ({ name, values }: { name?: string; text: string; values: string[][] }) =>
+        answer(values[/append_all/.test(name ?? '') ? 10 : 5] ?? []),
+      release: () => {},
+    }),
+  }) as unknown as Pool
+
+test('[L3] what somebody writes after a file that waits for its batch waits, too', async () => {
+  const batches: string[][] = []
+  const store = storeThat((bodies) => {
+    batches.push(bodies)
+    return { rows: bodies.map(() => ({ outcome: 'closed' })) }
+  })
+  const queue = new SendQueue(
+    store,
+    1,
+    async () => {},
+    () => {},
+  )
+  const of = (conversationId: string) => ({ workspaceId: 'w', senderId: 'ana', conversationId })
+  const file = { attachmentIds: [crypto.randomUUID()] }
+  await Promise.all([
+    queue.append(draft(of('one'), 'a file', file)),
+    queue.append(draft(of('two'), 'another', file)),
+    queue.append(draft(of('two'), 'and its caption')),
+    queue.append(draft(of('three'), 'meanwhile')),
+  ])
+  expect(batches).toEqual([
+    ['a file', 'meanwhile'],
+    ['another', 'and its caption'],
+  ])
+})
+
+test('[R13] where nobody knows whether a batch was written, lists are looked at again', async () => {
+  const uncertain: string[][] = []
+  const store = storeThat(() => {
+    throw new Error('Connection terminated')
+  })
+  const queue = new SendQueue(
+    store,
+    1,
+    async () => {},
+    (ids) => uncertain.push(ids),
+  )
+  const sent = queue.append(draft({ workspaceId: 'w', senderId: 'ana', conversationId: 'one' }, 'x'))
+  await expect(sent).rejects.toMatchObject({ code: 'outcome_unknown' })
+  expect(uncertain).toEqual([['one']])
 })

@@ -31,6 +31,7 @@ test('every frame that a server sends is in the schemas and as they say, and eve
   await samHears.until(({ type }) => type === 'caughtup')
   await samHears.command('presence.watch', { userIds: [ana.userId] })
   await samHears.command('conversation.follow', { conversationId, after: 9_999 })
+  await samHears.until(({ type }) => type === 'reset')
   await samHears.command('conversation.follow', { conversationId, after: 0 })
   // Typing is told to those who follow by then: the reply to a follow comes before it has caught up.
   await anaHears.until(({ type }) => type === 'caughtup')

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Announcement } from '../src/chat/chat.ts'
+import { openSession } from '../src/chat/sessions.ts'
 import type { Fanout } from '../src/realtime/fanout.ts'
 import { startServer, type TestServer } from '../src/testing.ts'
 
@@ -202,6 +203,34 @@ describe('hints that get lost', () => {
     await ana.send(id, 'nobody was told')
     await desk.until((frame) => JSON.stringify(frame).includes('nobody was told'), 6_000)
   })
+
+  test('[R13] of two entries that are announced the wrong way round, the first one counts in lists too', async () => {
+    const fanout = heldFanout()
+    await using server = await startServer({ fanout })
+    const { ana, sam, id } = await cast(server)
+    const desk = await sam.connect()
+    server.running.parley.hub.tidy(-1) // as after a minute in which nothing was written
+    fanout.hold()
+    await ana.send(id, 'first')
+    const first = fanout.take()
+    await ana.send(id, 'second')
+    for (const announcement of first) fanout.hear(announcement)
+    await desk.until((frame) => frame.type === 'conversation.changed' && frame.summary.unread === 2, 1_000)
+  })
+
+  test('[R13] an entry whose commit nobody heard of counts in lists, even when the next one is announced', async () => {
+    const fanout = heldFanout()
+    await using server = await startServer({ fanout })
+    const { ana, sam, id } = await cast(server)
+    const desk = await sam.connect()
+    server.running.parley.hub.tidy(-1)
+    fanout.hold()
+    await ana.send(id, 'nobody was told')
+    fanout.take()
+    fanout.hear({ type: 'uncertain', conversationIds: [id] })
+    await ana.send(id, 'and then this')
+    await desk.until((frame) => frame.type === 'conversation.changed' && frame.summary.unread === 2, 6_000)
+  })
 })
 
 describe('who may hear', () => {
@@ -221,6 +250,51 @@ describe('who may hear', () => {
     await wait(200)
     expect(JSON.stringify(socket.heard)).not.toContain('now she is gone')
     expect((await bea.try('message.list', { conversationId: conversation.id })).status).toBe(404)
+  })
+
+  test('[R14] whoever follows nothing and is put out of a conversation is told that it is lost', async () => {
+    await using server = await startServer()
+    const owner = await server.person('owner')
+    const [ana, bea] = [await server.person('contact', 'ana'), await server.person('contact', 'bea')]
+    const { conversation } = await owner.call('conversation.create', {
+      kind: 'group',
+      participantIds: [ana.userId, bea.userId],
+    })
+    const beaHears = await bea.connect()
+    await owner.call('participant.remove', { conversationId: conversation.id, userId: bea.userId })
+    await beaHears.until((frame) => frame.type === 'conversation.lost', 1_000)
+  })
+
+  test('[A7] whoever may no longer know of somebody stops hearing whether they are here', async () => {
+    await using server = await startServer()
+    const { ana, sam, id } = await cast(server)
+    await sam.call('conversation.take', { conversationId: id })
+    const anaHears = await ana.connect()
+    await anaHears.command('presence.watch', { userIds: [sam.userId] })
+    await sam.call('participant.remove', { conversationId: id, userId: ana.userId })
+    await anaHears.until((frame) => frame.type === 'conversation.lost')
+    const desk = await sam.connect()
+    await desk.until((frame) => frame.type === 'welcome')
+    await wait(200)
+    expect(anaHears.heard.filter((frame) => frame.type === 'presence.changed')).toEqual([])
+  })
+
+  test('[T9] a connection takes commands from the session that opened it, and not from another of the same person', async () => {
+    await using server = await startServer()
+    const { sam } = await cast(server)
+    const { chat } = server.running.parley
+    const row = await chat.db
+      .selectFrom('person')
+      .selectAll()
+      .where('id', '=', sam.userId)
+      .executeTakeFirstOrThrow()
+    const { accessToken } = await openSession(chat, chat.db, row, { inboxId: server.inboxId })
+    const poll = (path: string, token: string, body: object) =>
+      server.rest('POST', `/api/v1/realtime/poll${path}`, { token, body })
+    const { body } = await poll('', sam.token, { type: 'hello', token: sam.token })
+    const heartbeat = { frames: [{ type: 'heartbeat' }] }
+    expect((await poll(`/${body.connectionId}`, accessToken, heartbeat)).status).toBe(404)
+    expect((await poll(`/${body.connectionId}`, 'x', heartbeat)).status).toBe(401)
   })
 
   test('[A7] logging out closes the sockets of that session within two seconds', async () => {
@@ -264,4 +338,30 @@ function lossyFanout(drop: number, repeat: number): Fanout & { dropped: number; 
     },
     close: async () => {},
   }
+}
+
+/** Passes everything on, until it is told to keep what the store's log brings. */
+function heldFanout() {
+  let listener: (announcement: Announcement) => void = () => {}
+  let held: Announcement[] | undefined
+  return {
+    announce: (announcement: Announcement) => {
+      if (held && announcement.type === 'logged') held.push(announcement)
+      else listener(announcement)
+    },
+    listen: (hear: (announcement: Announcement) => void) => {
+      listener = hear
+    },
+    close: async () => {},
+    hear: (announcement: Announcement) => listener(announcement),
+    hold: () => {
+      held = []
+    },
+    /** What was kept; from now on everything is passed on again. */
+    take: () => {
+      const kept = held ?? []
+      held = undefined
+      return kept
+    },
+  } satisfies Fanout & Record<string, unknown>
 }

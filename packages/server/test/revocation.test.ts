@@ -212,9 +212,9 @@ test('[A7] a grant that has ended without a word is found by the sweep', async (
   const [bea, cid] = [await server.person('contact', 'bea'), await server.person('contact', 'cid')]
   const { id } = await owner.call('grant.create', { userIds: [bea.userId, cid.userId] })
   const socket = await bea.connect()
-  const told = vi.spyOn(hub, 'hear')
+  const told = vi.spyOn(hub, 'recheck')
   const found = () => {
-    const people = told.mock.calls.flatMap(([word]) => (word.type === 'access' ? word.userIds : []))
+    const people = told.mock.calls.flatMap(([userIds]) => userIds)
     return [bea.userId, cid.userId].filter((userId) => people.includes(userId))
   }
   const look = async () => {

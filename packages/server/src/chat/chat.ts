@@ -3,6 +3,7 @@ import type { Transaction } from 'kysely'
 import type { Config } from '../config.ts'
 import type { Db, Store, Tables } from '../store/store.ts'
 import type { Blobs } from './blobs.ts'
+import { Failure } from './failure.ts'
 import type { SendQueue } from './send-queue.ts'
 
 /** What every verb needs: the store, the queue of sends, where files lie, and a way to be heard. */
@@ -38,6 +39,8 @@ export type Announcement =
       receipt: Receipt
       newlyRead?: [number, number][]
     }
+  /** Nobody knows whether what was to be written in these was: look, when something is. */
+  | { type: 'uncertain'; conversationIds: string[] }
   /** Sessions, roles, memberships or grants of these people changed: look again at what they may do. */
   | { type: 'access'; workspaceId: string; userIds: string[] }
   | {
@@ -61,6 +64,15 @@ export async function change<T>(chat: Chat, work: (change: Change) => Promise<T>
   const result = await chat.db
     .transaction()
     .execute((db) => work({ db, announce: (announcement) => announcements.push(announcement) }))
+    .catch((error: unknown) => {
+      // The answer to the commit may have been lost. If nothing was written after all, a row is told for nothing.
+      if (!(error instanceof Failure))
+        chat.announce({ type: 'uncertain', conversationIds: loggedIn(announcements) })
+      throw error
+    })
   for (const announcement of announcements) chat.announce(announcement)
   return result
 }
+
+const loggedIn = (announcements: readonly Announcement[]) =>
+  announcements.flatMap((one) => (one.type === 'logged' ? [one.conversationId] : []))

@@ -7,8 +7,8 @@ export const encodeCursor = (parts: (string | number)[]) =>
 /** What a part may be, so narrowly that the store can read every text that passes. */
 const kinds = {
   id: (text: string) => /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/.test(text),
-  /** The number of a transaction. */
-  horizon: (text: string) => /^\d{1,19}$/.test(text),
+  /** The number of a transaction, as far as spans of them are counted. */
+  horizon: (text: string) => /^\d{1,19}$/.test(text) && BigInt(text) < 2n ** 63n,
   /** As PostgreSQL writes it in UTC. */
   instant: (text: string) => {
     const [, day, time] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d{1,6})?\+00$/.exec(text) ?? []

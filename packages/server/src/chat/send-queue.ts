@@ -40,6 +40,7 @@ export class SendQueue {
   readonly #pool: Pool
   readonly #writers: number
   readonly #onWritten: (written: WrittenDraft[]) => Promise<void>
+  readonly #onUncertain: (conversationIds: string[]) => void
   #waiting = new Map<string, Entry>()
   /** Conversations of the batches under way: their next sends wait, so that one sender's order is kept. */
   readonly #busy = new Set<ReadonlySet<string>>()
@@ -49,11 +50,20 @@ export class SendQueue {
   #patience: NodeJS.Timeout | undefined
   #idle: (() => void)[] = []
 
-  /** `onWritten` hears every batch after its commit and before its senders do; it must not throw. */
-  constructor(pool: Pool, writers: number, onWritten: (written: WrittenDraft[]) => Promise<void>) {
+  /**
+   * `onWritten` hears every batch after its commit and before its senders do, `onUncertain` where one was to be written of
+   * which nobody knows whether it was. They must not throw.
+   */
+  constructor(
+    pool: Pool,
+    writers: number,
+    onWritten: (written: WrittenDraft[]) => Promise<void>,
+    onUncertain: (conversationIds: string[]) => void,
+  ) {
     this.#pool = pool
     this.#writers = writers
     this.#onWritten = onWritten
+    this.#onUncertain = onUncertain
   }
 
   /** Resolves after the commit. Rejects with `overloaded` or `unavailable` (not applied) or `outcome_unknown`. */
@@ -125,6 +135,7 @@ export class SendQueue {
   /** One batch claims attachments for at most one message, so that two cannot claim the same file. */
   #nextBatch(): Entry[] {
     const batch: Entry[] = []
+    const passedOver = new Set<string>()
     let claims = false
     const now = performance.now()
     for (const [key, entry] of this.#waiting) {
@@ -134,9 +145,14 @@ export class SendQueue {
         entry.reject(new Failure('overloaded', { notApplied: true, retryAfter: 1 }))
         continue
       }
-      if (this.#isBusy(entry.draft.conversationId)) continue
-      if (entry.draft.attachmentIds.length > 0) {
-        if (claims) continue
+      const { conversationId, attachmentIds } = entry.draft
+      if (this.#isBusy(conversationId) || passedOver.has(conversationId)) continue
+      if (attachmentIds.length > 0) {
+        if (claims) {
+          // What its sender wrote after it must not come before it.
+          passedOver.add(conversationId)
+          continue
+        }
         claims = true
       }
       batch.push(entry)
@@ -174,7 +190,10 @@ export class SendQueue {
         for (const entry of batch) await this.#commit([entry])
         return
       }
-      for (const entry of batch) entry.reject(failureOf(error))
+      const failure = failureOf(error)
+      if (failure.code === 'outcome_unknown')
+        this.#onUncertain(batch.map(({ draft }) => draft.conversationId))
+      for (const entry of batch) entry.reject(failure)
     }
   }
 

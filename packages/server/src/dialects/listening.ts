@@ -37,8 +37,7 @@ class Ear implements Listener, Listening {
   }
 
   async begin(): Promise<void> {
-    const participating = await this.#participating()
-    this.#parley.hub.attach(this, participating)
+    await this.#parley.hub.attach(this, this.actor, () => this.#participating())
     this.#parley.presence.arrive(this)
   }
 
@@ -103,9 +102,11 @@ class Ear implements Listener, Listening {
   async #lookAgain(): Promise<void> {
     try {
       this.actor = await this.#ears.reauthenticate()
-      const participating = await this.#participating()
-      if (this.#isOver) return
-      this.#parley.hub.reattach(this, participating)
+      await this.#parley.hub.attach(this, this.actor, async () => {
+        const participating = await this.#participating()
+        return this.#isOver ? undefined : participating
+      })
+      if (this.#isOver) return this.#parley.hub.detach(this)
       for (const conversationId of this.#parley.hub.followed(this)) await this.#dropIfLost(conversationId)
     } catch (error) {
       if (error instanceof Failure) this.#over()
@@ -129,7 +130,7 @@ class Ear implements Listener, Listening {
     this.#ears.ended()
   }
 
-  #participating(): Promise<Participation[]> | null {
+  async #participating(): Promise<Participation[] | null> {
     return this.#feed ? participatingIn(this.#parley.chat, this.actor) : null
   }
 }

@@ -4,7 +4,7 @@
  */
 export class Again {
   readonly #work: () => Promise<void>
-  #isWorking = false
+  #working: Promise<void> | undefined
   #isAsked = false
 
   /** `work` must see to its own failures: most who ask do not wait for what they asked for. */
@@ -12,17 +12,19 @@ export class Again {
     this.#work = work
   }
 
-  async ask(): Promise<void> {
+  /** Resolves when it has been done for this one, too. */
+  ask(): Promise<void> {
     this.#isAsked = true
-    if (this.#isWorking) return
-    this.#isWorking = true
-    try {
-      while (this.#isAsked) {
-        this.#isAsked = false
-        await this.#work()
-      }
-    } finally {
-      this.#isWorking = false
+    this.#working ??= this.#workOn().finally(() => {
+      this.#working = undefined
+    })
+    return this.#working
+  }
+
+  async #workOn(): Promise<void> {
+    while (this.#isAsked) {
+      this.#isAsked = false
+      await this.#work()
     }
   }
 }

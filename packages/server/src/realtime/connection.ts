@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
 import {
   type CloseReason,
   type ControlFrame,
@@ -63,7 +64,10 @@ export class Connection implements Listener, Peer {
   /** Made when it is first needed: most connections never do, and there may be ten thousand. */
   #access: Again | undefined
   #gained: Set<string> | undefined
-  /** What `hello` follows, until it is followed: what the feed has of it meanwhile is left to the reading (rule R10). */
+  #telling: Promise<void> | undefined
+  /** Conversations in which this person takes part no longer, until it is known whether they may still see them. */
+  #parted: Set<string> | undefined
+  /** What is about to be followed: what the feed has of it meanwhile is left to the reading (rule R10). */
   #starting: Set<string> | undefined
 
   constructor(parley: Parley, wire: Wire, caller: Caller) {
@@ -84,9 +88,14 @@ export class Connection implements Listener, Peer {
     return this.#state.name === 'live'
   }
 
-  /** True while somebody other than this user could not have opened it. */
-  belongsTo(actor: Actor): boolean {
-    return this.#actor?.userId === actor.userId && this.#actor.workspaceId === actor.workspaceId
+  /**
+   * Whether this is the session that opened it, or a key of the same person and role. Another session of theirs may not do
+   * as much: in a widget somebody of the team is a visitor.
+   */
+  belongsTo({ workspaceId, userId, sessionId, role }: Actor): boolean {
+    const own = this.#actor
+    if (own?.workspaceId !== workspaceId || own.userId !== userId) return false
+    return own.sessionId === sessionId && own.role === role
   }
 
   /** A text frame from the peer. */
@@ -132,19 +141,23 @@ export class Connection implements Listener, Peer {
   }
 
   /** The current row of a conversation that came into view; several at once are told together, in the next turn. */
-  gained(conversationId: string): void {
-    if (this.#gained) {
-      this.#gained.add(conversationId)
-      return
-    }
-    this.#gained = new Set([conversationId])
-    setImmediate(() => this.#tellGained())
+  gained(conversationId: string): Promise<void> {
+    this.#gained ??= new Set()
+    this.#gained.add(conversationId)
+    this.#telling ??= new Promise(setImmediate).then(() => this.#tellGained())
+    return this.#telling
   }
 
   /** Looks again at who this is and what they may see: a session may have ended, an inbox been taken away. */
-  recheck(): void {
+  recheck(): Promise<void> {
     this.#access ??= new Again(() => this.#lookAgain())
-    this.#access.ask()
+    return this.#access.ask()
+  }
+
+  parted(conversationId: string): void {
+    this.#parted ??= new Set()
+    this.#parted.add(conversationId)
+    this.recheck()
   }
 
   reap(): void {
@@ -207,14 +220,18 @@ export class Connection implements Listener, Peer {
     const actor = await authenticate(chat, hello.token, this.#caller)
     await requireOrigin(chat, actor, this.#caller)
     const feed = hello.feed ?? true
-    const participating = feed ? await participatingIn(chat, actor) : null
-    if (this.#state.name !== 'joining') return
-    this.#actor = actor
-    const { early } = this.#state
     const { follow = [] } = hello
-    if (follow.length > 0) this.#starting = new Set(follow.map(({ conversationId }) => conversationId))
+    let early: Command[] = []
     // Listening comes before reading what was missed, so that nothing falls between the two.
-    hub.attach(this, participating)
+    await hub.attach(this, actor, async () => {
+      const participating = feed ? await participatingIn(chat, actor) : null
+      if (this.#state.name !== 'joining') return undefined
+      this.#actor = actor
+      early = this.#state.early
+      if (follow.length > 0) this.#starting = new Set(follow.map(({ conversationId }) => conversationId))
+      return participating
+    })
+    if (this.#state.name !== 'joining') return hub.detach(this)
     presence.arrive(this)
     const live = { name: 'live' as const, token: hello.token, feed, told: hello.cursor ?? null }
     this.#state = live
@@ -230,7 +247,6 @@ export class Connection implements Listener, Peer {
     if (hello.cursor) await this.#resumeList(hello.cursor)
     live.told = null
     await Promise.all(follow.map(({ conversationId, after }) => this.#follow(conversationId, after)))
-    this.#starting = undefined
   }
 
   async #resumeList(cursor: string): Promise<void> {
@@ -261,6 +277,7 @@ export class Connection implements Listener, Peer {
       sees = (await standingOf(this.#parley.chat.db, this.actor, conversationId)).sees
     } catch (error) {
       if (!(error instanceof Failure)) throw error
+      this.#starting?.delete(conversationId)
       this.#tellLost(conversationId, 'revoked')
       return
     }
@@ -318,8 +335,10 @@ export class Connection implements Listener, Peer {
     switch (command.type) {
       case 'conversation.follow': {
         const { sees } = await standingOf(this.#parley.chat.db, this.actor, command.conversationId)
-        // The reply goes first; the log follows as frames of its own. Whoever waits for it and follows again, or no more,
-        // must find this follow begun: nothing else is asked of the store before.
+        // The reply goes first; the log follows as frames of its own, and nothing of it by the feed in between. Whoever waits
+        // for it and follows again, or no more, must find this follow begun: nothing else is asked of the store before.
+        this.#starting ??= new Set()
+        this.#starting.add(command.conversationId)
         setImmediate(() =>
           this.#begin(command.conversationId, command.after, sees).catch(() => this.close('restarting')),
         )
@@ -339,13 +358,23 @@ export class Connection implements Listener, Peer {
     if (this.#state.name !== 'live') return
     const { hub, chat } = this.#parley
     try {
-      const actor = await authenticate(chat, this.#state.token, this.#caller, { established: true })
-      const participating = this.#state.feed ? await participatingIn(chat, actor) : null
-      if (this.#state.name !== 'live') return
+      const { token, feed } = this.#state
+      const actor = await authenticate(chat, token, this.#caller, { established: true })
       const before = this.actor
-      this.#actor = actor
-      hub.reattach(this, participating)
-      for (const conversationId of hub.followed(this)) await this.#seeAgain(conversationId)
+      const gone = await hub.attach(this, actor, async () => {
+        const participating = feed ? await participatingIn(chat, actor) : null
+        if (this.#state.name !== 'live') return undefined
+        this.#actor = actor
+        return participating
+      })
+      if (!this.isLive) return hub.detach(this)
+      await this.#watchAgain()
+      const parted = new Set([...gone, ...(this.#parted ?? [])])
+      for (const conversationId of hub.followed(this)) {
+        parted.delete(conversationId)
+        await this.#seeAgain(conversationId)
+      }
+      for (const conversationId of parted) await this.#part(conversationId)
       // The lists are other ones now, and so may be what was left out of a conversation.
       if (standing(before) !== standing(actor)) {
         this.#control({ type: 'reset', conversationId: null, reason: 'access' })
@@ -369,18 +398,38 @@ export class Connection implements Listener, Peer {
     }
   }
 
+  /** Of the people whose presence is watched, those whom this person may still know of. */
+  async #watchAgain(): Promise<void> {
+    const { presence, chat } = this.#parley
+    const watched = presence.watchedBy(this)
+    if (watched.length > 0) presence.watch(this, await visiblePeople(chat, this.actor, watched))
+  }
+
+  /** Says that a conversation is lost, unless the team of its inbox sees it anyway. */
+  async #part(conversationId: string): Promise<void> {
+    try {
+      await standingOf(this.#parley.chat.db, this.actor, conversationId)
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      this.#tellLost(conversationId, 'left')
+    }
+    this.#parted?.delete(conversationId)
+  }
+
   async #tellGained(): Promise<void> {
     const gained = this.#gained ?? []
     this.#gained = undefined
+    this.#telling = undefined
     for (const conversationId of gained) {
       if (this.#state.name !== 'live') return
       try {
         const summary = await getConversation(this.#parley.chat, this.actor, { conversationId })
         this.hear(new Frame({ type: 'conversation.changed', summary }))
       } catch (error) {
-        // Gone again before we looked; or the store is away, and the sweep will find it.
-        if (!(error instanceof Failure))
-          this.#parley.log.warn({ err: error }, 'could not tell a new conversation')
+        // Gone again before we looked; or the store is away, and is asked again.
+        if (error instanceof Failure && !error.retry) continue
+        await wait(1_000, undefined, { ref: false })
+        await this.gained(conversationId)
       }
     }
   }

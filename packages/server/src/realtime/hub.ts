@@ -1,6 +1,6 @@
 import type { LogEvent, ParticipantRole, Visibility } from '@parley/protocol'
 import { worksIn } from '../chat/access.ts'
-import { isAdmin, isStaff } from '../chat/actor.ts'
+import { type Actor, isAdmin, isStaff } from '../chat/actor.ts'
 import type { Announcement } from '../chat/chat.ts'
 import type { Participation } from '../chat/participants.ts'
 import { Frame } from './frame.ts'
@@ -25,30 +25,42 @@ export class Hub {
   readonly #feedByWorkspace = new Index<Listener>()
   readonly #participating = new Map<Listener, Map<string, ParticipantRole>>()
   readonly #inboxes = new Map<Listener, readonly string[]>()
+  /** What happens to somebody's participation while it is being read, by person. */
+  readonly #meanwhile = new Index<Map<string, ParticipantRole | null>>()
+  /** Conversations in which something may have been written that was not announced. */
+  readonly #uncertain = new Set<string>()
   readonly #following = new Map<Listener, Set<string>>()
 
   constructor(read: LogReader) {
     this.#read = read
   }
 
-  /** Begins to listen. `participating` are the conversations of the person; null for no feed. */
-  attach(listener: Listener, participating: readonly Participation[] | null): void {
-    this.#byUser.add(listener.actor.userId, listener)
-    if (participating) this.#openFeed(listener, participating)
+  /**
+   * Begins to listen, or goes on with what the person may hear now. `read` finds the conversations they take part in; null
+   * for no feed, undefined if nobody listens any more. Whoever comes in or leaves while it is being read counts, too.
+   * Resolves with what they took part in before and do not now.
+   */
+  async attach(
+    listener: Listener,
+    { userId }: Pick<Actor, 'userId'>,
+    read: () => Promise<readonly Participation[] | null | undefined>,
+  ): Promise<string[]> {
+    const meanwhile = new Map<string, ParticipantRole | null>()
+    this.#meanwhile.add(userId, meanwhile)
+    try {
+      const found = await read()
+      if (found === undefined) return []
+      this.#byUser.add(userId, listener)
+      return found ? this.#replaceFeed(listener, found, meanwhile) : []
+    } finally {
+      this.#meanwhile.remove(userId, meanwhile)
+    }
   }
 
   detach(listener: Listener): void {
     this.#byUser.remove(listener.actor.userId, listener)
     this.#closeFeed(listener)
     for (const id of this.followed(listener)) this.unfollow(listener, id)
-  }
-
-  /** The person's role, inboxes or participation changed; whoever follows what they lost stops hearing it. */
-  reattach(listener: Listener, participating: readonly Participation[] | null): void {
-    if (participating) {
-      this.#closeFeed(listener)
-      this.#openFeed(listener, participating)
-    }
   }
 
   /**
@@ -104,21 +116,34 @@ export class Hub {
       case 'receipt':
         return this.#receipt(announcement)
       case 'access':
-        for (const userId of announcement.userIds) {
-          for (const listener of this.#byUser.get(userId)) listener.recheck()
-        }
+        void this.recheck(announcement.userIds)
+        return
+      case 'uncertain':
+        for (const conversationId of announcement.conversationIds) this.#uncertain.add(conversationId)
         return
       case 'typing':
         return this.#typing(announcement)
     }
   }
 
-  /** The sweep found that a conversation has reached a position; whoever was not told how is told now. */
-  reached(conversation: Place, seq: number): void {
+  /** Resolves when all listeners of these people have looked again at what they may do. */
+  async recheck(userIds: readonly string[]): Promise<void> {
+    const listeners = userIds.flatMap((userId) => [...this.#byUser.get(userId)])
+    await Promise.all(listeners.map((listener) => listener.recheck()))
+  }
+
+  /**
+   * The sweep found that a conversation has reached a position; whoever was not told how is told now. Resolves when they
+   * have been.
+   */
+  async reached(conversation: Place, seq: number): Promise<void> {
     const tail = this.#tails.get(conversation.id)
-    if (tail?.isKnown) return tail.reach(seq)
-    this.#eachFeed(conversation, (listener) => listener.gained(conversation.id))
-    tail?.reach(seq)
+    const told: unknown[] = [tail?.reach(seq)]
+    // A tail begins with the first entry that is announced: one before it may have been written without a word.
+    if (this.#uncertain.delete(conversation.id) || !tail?.isKnown) {
+      this.#eachFeed(conversation, (listener) => told.push(listener.gained(conversation.id)))
+    }
+    await Promise.all(told)
   }
 
   /** The sweep found marks; tells followers those they have not heard. */
@@ -129,14 +154,28 @@ export class Hub {
   #logged(announcement: Extract<Announcement, { type: 'logged' }>): void {
     const { entries = [], seq } = announcement
     const conversation = { workspaceId: announcement.workspaceId, id: announcement.conversationId }
-    for (const { event } of entries) this.#admitted(conversation.id, event)
+    for (const { event } of entries) {
+      this.#noteMeanwhile(conversation.id, event)
+      this.#admitted(conversation.id, event)
+    }
     const isHeard =
       this.#tails.has(conversation.id) || this.#hasFeeds({ ...conversation, inboxId: announcement.inboxId })
     if (!isHeard) return
     const tail = this.#tailOf(conversation)
     tail.inboxId = announcement.inboxId
     if (entries.length > 0) tail.take(entries)
-    else tail.reach(seq)
+    else void tail.reach(seq)
+  }
+
+  #noteMeanwhile(conversationId: string, event: LogEvent): void {
+    const [userId, role] =
+      event.type === 'participant.joined'
+        ? [event.participant.userId, event.participant.role]
+        : event.type === 'participant.left'
+          ? [event.userId, null]
+          : []
+    if (userId === undefined || role === undefined) return
+    for (const meanwhile of this.#meanwhile.get(userId)) meanwhile.set(conversationId, role)
   }
 
   #receipt(announcement: Extract<Announcement, { type: 'receipt' }>): void {
@@ -193,7 +232,13 @@ export class Hub {
     for (const listener of gone) {
       this.#participating.get(listener)?.delete(conversationId)
       this.#feedByConversation.remove(conversationId, listener)
-      listener.recheck()
+      if (event.type !== 'participant.left' || !listener.parted) {
+        void listener.recheck()
+        continue
+      }
+      // Whether a contact may hear more needs no look at the store, which may be slow.
+      if (!isStaff(listener.actor)) this.unfollow(listener, conversationId)
+      listener.parted(conversationId)
     }
   }
 
@@ -204,6 +249,10 @@ export class Hub {
       tellAudience: (tell) => this.#eachFeed({ ...conversation, inboxId: tail.inboxId }, tell),
       seesNotes: (listener) => this.#seesNotes(listener, { ...conversation, inboxId: tail.inboxId }),
       hasAudience: () => this.#hasFeeds({ ...conversation, inboxId: tail.inboxId }),
+      missed: () =>
+        this.#eachFeed({ ...conversation, inboxId: tail.inboxId }, (listener) =>
+          listener.gained(conversation.id),
+        ),
       told: (event) => {
         this.#expelled(conversation.id, event)
         if (event.type === 'conversation.created') {
@@ -252,13 +301,29 @@ export class Hub {
     return worksIn(listener.actor, inboxId, this.#participating.get(listener)?.get(id) ?? null)
   }
 
-  #openFeed(listener: Listener, participating: readonly Participation[]): void {
+  /** Conversations that are new to a listener are told as rows: what was written in them before was not heard. */
+  #replaceFeed(
+    listener: Listener,
+    found: readonly Participation[],
+    meanwhile: ReadonlyMap<string, ParticipantRole | null>,
+  ): string[] {
+    const before = this.#participating.get(listener)
+    this.#closeFeed(listener)
+    const now = new Map(found.map(({ conversationId, role }) => [conversationId, role]))
+    for (const [conversationId, role] of meanwhile) {
+      if (role) now.set(conversationId, role)
+      else now.delete(conversationId)
+    }
+    this.#openFeed(listener, now)
+    if (!before) return []
+    for (const conversationId of now.keys()) if (!before.has(conversationId)) listener.gained(conversationId)
+    return [...before.keys()].filter((conversationId) => !now.has(conversationId))
+  }
+
+  #openFeed(listener: Listener, participating: Map<string, ParticipantRole>): void {
     const { actor } = listener
-    this.#participating.set(
-      listener,
-      new Map(participating.map(({ conversationId, role }) => [conversationId, role])),
-    )
-    for (const { conversationId } of participating) this.#feedByConversation.add(conversationId, listener)
+    this.#participating.set(listener, participating)
+    for (const conversationId of participating.keys()) this.#feedByConversation.add(conversationId, listener)
     if (isAdmin(actor)) this.#feedByWorkspace.add(actor.workspaceId, listener)
     else if (isStaff(actor)) {
       this.#inboxes.set(listener, actor.inboxIds)

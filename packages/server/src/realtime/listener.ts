@@ -13,10 +13,12 @@ export type Listener = {
   readonly isCongested?: boolean
   /** Resolves when frames heard so far have mostly left, so that a long catch-up does not pile up. */
   drained(): Promise<void>
-  /** What this person may do has changed: look again. */
-  recheck(): void
-  /** A conversation came into this listener's lists. */
-  gained(conversationId: string): void
+  /** What this person may do has changed: look again. May resolve when that was done. */
+  recheck(): void | Promise<void>
+  /** A conversation came into this listener's lists. May resolve when its row has been told. */
+  gained(conversationId: string): void | Promise<void>
+  /** This person takes part no longer. They are out of the feed, and a contact hears no more of it at all. */
+  parted?(conversationId: string): void
 }
 
 /** Where the hub reads what it was not told. */

@@ -72,6 +72,11 @@ export class Presence {
     for (const userId of userIds) this.#watchers.add(userId, listener)
   }
 
+  /** Whose changes a listener hears. */
+  watchedBy(listener: Listener): string[] {
+    return [...(this.#watching.get(listener) ?? [])]
+  }
+
   close(): void {
     for (const person of this.#people.values()) clearTimeout(person.leaving)
   }

@@ -21,6 +21,7 @@ export function streamRoutes(
   const bodyLimit = limits.frameBytes
 
   app.post('/api/v1/realtime/sse', { bodyLimit }, async (request, reply) => {
+    refuseWhileDraining()
     const hello = frameOf(request.body)
     const caller = callerOf(request.raw, parley.chat.config.trustProxy)
     const wire = sseWire(reply)
@@ -34,6 +35,7 @@ export function streamRoutes(
   })
 
   app.post('/api/v1/realtime/poll', { bodyLimit }, async (request) => {
+    refuseWhileDraining()
     const hello = frameOf(request.body)
     const mailbox = new Mailbox()
     const connection = new Connection(
@@ -75,7 +77,12 @@ export function streamRoutes(
     },
   )
 
-  /** A connection belongs to whoever opened it; for everybody else there is none. */
+  /** One that began after the others were told to leave would not be told, and be cut. */
+  function refuseWhileDraining(): void {
+    if (parley.isDraining) throw new Failure('overloaded', { notApplied: true, retryAfter: 1 })
+  }
+
+  /** A connection belongs to the session that opened it; for everybody else there is none. */
   async function own(request: FastifyRequest<{ Params: { connectionId: string } }>) {
     const actor = await authenticate(request)
     const found = byId.get(request.params.connectionId)

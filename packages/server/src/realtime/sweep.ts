@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Chat } from '../chat/chat.ts'
 import { receiptsOf } from '../chat/receipts.ts'
+import { forget } from '../chat/sessions.ts'
 import { changedSince, cursorAt } from '../chat/summaries.ts'
 import type { Hub } from './hub.ts'
 
@@ -16,6 +17,8 @@ export class Sweep {
   readonly #hub: Hub
   readonly #onError: (error: unknown) => void
   #horizon = '0'
+  #told = '0'
+  #telling: Promise<unknown> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
@@ -25,9 +28,9 @@ export class Sweep {
     this.#onError = onError
   }
 
-  /** The list position up to which every listener on this node has been told. */
+  /** The list position up to which every listener on this node has been told, what earlier looks found included. */
   get cursor(): string {
-    return cursorAt(this.#chat, this.#horizon)
+    return cursorAt(this.#chat, this.#told)
   }
 
   async start(): Promise<void> {
@@ -35,6 +38,7 @@ export class Sweep {
       horizon: string
     }>`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`.execute(this.#chat.db)
     this.#horizon = rows[0]?.horizon ?? '0'
+    this.#told = this.#horizon
     this.#next()
   }
 
@@ -50,13 +54,20 @@ export class Sweep {
     const { rows } = await sql<{
       horizon: string
     }>`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`.execute(this.#chat.db)
+    const telling: Promise<void>[] = []
     if (workspaces.length > 0) {
-      await this.#conversations(workspaces, since)
+      telling.push(...(await this.#conversations(workspaces, since)))
       await this.#receipts(workspaces, since)
-      await this.#people(workspaces, since)
+      const people = await this.#people(workspaces, since)
+      forget(this.#chat, people)
+      telling.push(this.#hub.recheck(people))
     }
     this.#hub.tidy(60_000)
-    this.#horizon = rows[0]?.horizon ?? since
+    const horizon = rows[0]?.horizon ?? since
+    this.#horizon = horizon
+    this.#telling = Promise.all([this.#telling, ...telling]).then(() => {
+      this.#told = horizon
+    }, this.#onError)
   }
 
   #next(): void {
@@ -69,16 +80,16 @@ export class Sweep {
     }, everyMs)
   }
 
-  async #conversations(workspaces: string[], since: string): Promise<void> {
+  async #conversations(workspaces: string[], since: string): Promise<Promise<void>[]> {
     const rows = await this.#chat.db
       .selectFrom('conversation')
       .select(['workspace_id', 'id', 'inbox_id', 'last_seq'])
       .where('workspace_id', 'in', workspaces)
       .where(changedSince(since))
       .execute()
-    for (const row of rows) {
-      this.#hub.reached({ workspaceId: row.workspace_id, id: row.id, inboxId: row.inbox_id }, row.last_seq)
-    }
+    return rows.map((row) =>
+      this.#hub.reached({ workspaceId: row.workspace_id, id: row.id, inboxId: row.inbox_id }, row.last_seq),
+    )
   }
 
   async #receipts(workspaces: string[], since: string): Promise<void> {
@@ -113,19 +124,18 @@ export class Sweep {
   }
 
   /** Roles, sessions, memberships and grants: whoever listens here looks again at what they may do (promise G20). */
-  async #people(workspaces: string[], since: string): Promise<void> {
-    const { rows } = await sql<{ workspace_id: string; person_id: string }>`
-      select workspace_id, id as person_id from person
+  async #people(workspaces: string[], since: string): Promise<string[]> {
+    const { rows } = await sql<{ person_id: string }>`
+      select id as person_id from person
         where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8
-      union select workspace_id, person_id from session
+      union select person_id from session
         where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8
-      union select workspace_id, person_id from participant
+      union select person_id from participant
         where workspace_id = any (${workspaces}::uuid[]) and changed_xid >= ${since}::xid8
-      union select a.workspace_id, bound.person_id from access_grant a, unnest(array[person_a, person_b]) bound (person_id)
+      union select bound.person_id from access_grant a, unnest(array[person_a, person_b]) bound (person_id)
         where a.workspace_id = any (${workspaces}::uuid[]) and a.changed_xid >= ${since}::xid8`.execute(
       this.#chat.db,
     )
-    for (const row of rows)
-      this.#hub.hear({ type: 'access', workspaceId: row.workspace_id, userIds: [row.person_id] })
+    return rows.map((row) => row.person_id)
   }
 }

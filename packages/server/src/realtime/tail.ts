@@ -13,6 +13,8 @@ type Surroundings = {
   hasAudience(): boolean
   /** Asked of somebody in the audience. */
   seesNotes(listener: Listener): boolean
+  /** An entry came too late to be told in its place, and was told to nobody. */
+  missed(): void
   told(event: LogEvent): void
 }
 
@@ -35,8 +37,10 @@ export class Tail {
   readonly #marks = new Map<string, string>()
   /** The last number told; unknown until the first announcement. */
   #seq: number | undefined
+  /** The first number told. What comes in below it is no repetition. */
+  #first = 0
   #target = 0
-  #reading = false
+  #reading: Promise<void> | undefined
   #touchedAt = Date.now()
 
   constructor(
@@ -84,30 +88,34 @@ export class Tail {
     this.#touchedAt = Date.now()
     const first = entries[0]?.event.seq
     if (first === undefined) return
-    this.#seq ??= first - 1
+    if (this.#seq === undefined) {
+      this.#seq = first - 1
+      this.#first = first
+    }
+    if (first < this.#first) this.#surroundings.missed()
     for (const entry of entries) {
       const { seq } = entry.event
       if (seq <= this.#seq) continue
-      if (seq > this.#seq + 1) return this.reach(seq)
+      if (seq > this.#seq + 1) return void this.reach(seq)
       this.#tell(entry)
     }
   }
 
-  /** Something was written up to this number; reads whatever was not announced. */
-  reach(seq: number): void {
+  /**
+   * Something was written up to this number; reads whatever was not announced. Resolves when lists have been told; followers
+   * have positions of their own, and one that reads slowly keeps nobody waiting.
+   */
+  async reach(seq: number): Promise<void> {
     this.#touchedAt = Date.now()
     this.#target = Math.max(this.#target, seq)
-    if (this.#reading) return
-    if (this.#seq === undefined) {
-      // Nobody here was told anything before: followers read for themselves, feeds are told the row of the list.
-      this.#wakeFollowers()
-      return
-    }
+    if (this.#reading) return this.#reading
+    // Nobody here was told anything before: followers read for themselves, feeds are told the row of the list.
+    if (this.#seq === undefined) return this.#wakeFollowers()
     if (this.#target <= this.#seq) return
-    this.#reading = true
-    this.#readMissing().finally(() => {
-      this.#reading = false
+    this.#reading = this.#readMissing().finally(() => {
+      this.#reading = undefined
     })
+    return this.#reading
   }
 
   tellFollowers(frame: Frame, to: (listener: Listener) => boolean): void {
