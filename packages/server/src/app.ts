@@ -15,7 +15,7 @@ import { ensureFirstStart } from './chat/setup.ts'
 import type { Config } from './config.ts'
 import { type DemoSignIn, makeDemo } from './demo.ts'
 import { dialects } from './dialects/dialects.ts'
-import { mountDialects } from './dialects/mounts.ts'
+import { closeMounts, mountDialects } from './dialects/mounts.ts'
 import { makeHttp } from './http/http.ts'
 import { makeMetrics } from './metrics.ts'
 import type { Parley, Peer } from './parley.ts'
@@ -42,16 +42,21 @@ export type Running = AsyncDisposable & {
   stop(): Promise<void>
 }
 
-/** Puts the parts together and listens. The only file that knows every part. */
+/**
+ * Puts the parts together and listens. The only file that knows every part. A start that fails undoes what it had begun:
+ * nothing of it keeps the process alive, a port open or the data folder locked.
+ */
 export async function startServer(
   config: Config,
   log: Logger,
   fanout: Fanout = memoryFanout(),
 ): Promise<Running> {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  await using begun = new AsyncDisposableStack()
+  begun.defer(() => fanout.close())
   const store = await openStore(config)
+  begun.defer(() => store.close())
   if (config.requireDurability && !keeps(store.durability, config.requireDurability)) {
-    await store.close()
     throw new Error(
       `REQUIRE_DURABILITY is ${config.requireDurability}, but this store keeps ${store.durability}`,
     )
@@ -83,6 +88,7 @@ export async function startServer(
   }
   const hub = new Hub((conversation, after, limit) => readLog(store.db, conversation, after, limit))
   const presence = new Presence()
+  begun.defer(() => presence.close())
   const sweep = new Sweep(chat, hub, (error) =>
     log.warn({ err: error }, 'the sweep failed; it will look again'),
   )
@@ -95,30 +101,28 @@ export async function startServer(
   const { workspaceId, setupToken } = await ensureFirstStart(chat)
   const demo = config.demo ? await makeDemo(chat, workspaceId) : null
   await sweep.start()
+  begun.defer(() => sweep.stop())
   const http = await makeHttp(parley)
+  begun.defer(() => closeHttp(http))
   const mounts = await mountDialects(http, parley, dialects, config.mounts)
   await http.ready()
   routeUpgrades(http.server, [webSocketDoor(parley), mounts.door])
-  const stopUpkeep = startUpkeep(parley)
+  begun.defer(startUpkeep(parley))
   await http.listen({ host: config.host, port: config.port })
   const { port } = http.server.address() as AddressInfo
   const openMounts = await mounts.open()
+  begun.defer(() => closeMounts(openMounts))
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
   const setupUrl = setupToken && !demo && `${config.publicUrl ?? url}/desk#setup=${setupToken}`
   await keepSetupLink(config, setupUrl || null)
 
+  const running = begun.move()
   let stopping: Promise<void> | undefined
   const stop = () => {
     stopping ??= (async () => {
       parley.isDraining = true
       await drain(parley)
-      stopUpkeep()
-      sweep.stop()
-      await Promise.all(openMounts.map((mount) => mount.close()))
-      presence.close()
-      await closeHttp(http)
-      await fanout.close()
-      await store.close()
+      await running.disposeAsync()
     })()
     return stopping
   }
@@ -161,9 +165,12 @@ async function drain({ chat, peers }: Parley): Promise<void> {
 async function closeHttp(http: FastifyInstance): Promise<void> {
   const idle = setInterval(() => http.server.closeIdleConnections(), 50)
   const rest = setTimeout(() => http.server.closeAllConnections(), 3_000)
-  await http.close()
-  clearInterval(idle)
-  clearTimeout(rest)
+  try {
+    await http.close()
+  } finally {
+    clearInterval(idle)
+    clearTimeout(rest)
+  }
 }
 
 const slices = 20

@@ -17,7 +17,7 @@ export type OpenMount = { dialect: string; url: string; close(): Promise<void> }
 export type Mounts = {
   /** Raw WebSockets of the prefixes, for the main listener. */
   door: UpgradeDoor
-  /** Opens the extra ports; each is a small server with one dialect at its root. */
+  /** Opens the extra ports, all or none; each is a small server with one dialect at its root. */
   open(): Promise<OpenMount[]>
 }
 
@@ -74,13 +74,29 @@ export async function mountDialects(
       return dialect.otherUpgrades !== undefined
     },
     open: () =>
-      Promise.all(
+      allOrNone(
         all.flatMap((setting) =>
           setting.port === null
             ? []
             : [openPort(parley, requireDialect(dialects, setting.dialect), setting, setting.port)],
         ),
       ),
+  }
+}
+
+/** Stops listening at all of these ports. */
+export async function closeMounts(mounts: readonly OpenMount[]): Promise<void> {
+  await Promise.all(mounts.map((mount) => mount.close()))
+}
+
+/** Where one cannot be opened, those beside it are closed again. */
+async function allOrNone(opening: Promise<OpenMount>[]): Promise<OpenMount[]> {
+  try {
+    return await Promise.all(opening)
+  } catch (error) {
+    const outcomes = await Promise.allSettled(opening)
+    await closeMounts(outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : [])))
+    throw error
   }
 }
 
@@ -136,6 +152,7 @@ async function openPort(
   port: number,
 ): Promise<OpenMount> {
   const door = await doorOf(parley, dialect, setting, '')
+  await using begun = new AsyncDisposableStack()
   const app = Fastify({
     loggerInstance: parley.log,
     logController: new LogController({ disableRequestLogging: true }),
@@ -145,21 +162,17 @@ async function openPort(
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 600 },
   }) as unknown as FastifyInstance
+  begun.defer(() => app.close())
   await dialect.routes(app, door)
   const sockets = new WebSocketServer({ noServer: true, maxPayload: frameBytes, perMessageDeflate: false })
   const accept: UpgradeDoor = (request, socket, head) =>
     acceptWebSocket(sockets, dialect, door, parley, request, socket, head)
   const io = socketIoAt(app.server, { dialect, door })
+  begun.defer(() => sendAway(sockets, io))
   routeUpgrades(app.server, [io.door, accept], dialect.otherUpgrades)
   const url = await app.listen({ host: parley.chat.config.host, port })
-  return {
-    dialect: dialect.name,
-    url,
-    close: async () => {
-      sendAway(sockets, io)
-      await app.close()
-    },
-  }
+  const open = begun.move()
+  return { dialect: dialect.name, url, close: () => open.disposeAsync() }
 }
 
 function sendAway(sockets: WebSocketServer, io: SocketIoMounts): void {
