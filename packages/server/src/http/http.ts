@@ -96,6 +96,7 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
     // Tokens travel in headers that pages set themselves, never in cookies: any page may ask, none is trusted for it.
     await api.register(cors, {
       origin: '*',
+      methods,
       credentials: false,
       exposedHeaders: ['Retry-After'],
       maxAge: 600,
@@ -178,6 +179,9 @@ const paths = operationNames.map((name) => {
   const { method, path } = operationOf(name)
   return { method, form: new RegExp(`^/api/v1${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`) }
 })
+
+/** What a browser may be told to allow other pages. */
+const methods = ['HEAD', ...new Set(operationNames.map((name) => operationOf(name).method))]
 
 function methodsAt(url: string): string[] {
   const path = url.split('?')[0] ?? ''
