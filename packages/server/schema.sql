@@ -790,7 +790,11 @@ CREATE UNIQUE INDEX person_username ON public.person USING btree (workspace_id, 
 
 CREATE INDEX receipt_changed ON public.receipt USING btree (workspace_id, changed_span);
 
+CREATE INDEX refresh_token_session ON public.refresh_token USING btree (workspace_id, session_id);
+
 CREATE INDEX session_changed ON public.session USING btree (workspace_id, changed_xid);
+
+CREATE INDEX session_expiry ON public.session USING btree (expires_at);
 
 CREATE INDEX session_person ON public.session USING btree (workspace_id, person_id);
 

@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { diskBlobs } from './blobs-disk.ts'
 import { sweepAttachments } from './chat/attachments.ts'
 import type { Announcement, Chat } from './chat/chat.ts'
+import { removeExpiredSessions } from './chat/expired-sessions.ts'
 import { readLog } from './chat/log.ts'
 import { announceWritten } from './chat/messages.ts'
 import { SendQueue } from './chat/send-queue.ts'
@@ -175,7 +176,7 @@ async function closeHttp(http: FastifyInstance): Promise<void> {
 
 const slices = 20
 
-/** Heartbeats in slices, so that ten thousand connections are not written to in one turn; and leftovers of uploads. */
+/** Heartbeats in slices, so that ten thousand connections are not written to in one turn; and what uploads and sessions leave behind. */
 function startUpkeep({ chat, peers, sweep, log }: Parley): () => void {
   const places = new WeakMap<Peer, number>()
   let slice = 0
@@ -193,6 +194,9 @@ function startUpkeep({ chat, peers, sweep, log }: Parley): () => void {
   const leftovers = setInterval(() => {
     sweepAttachments(chat, 3_600_000).catch((error: unknown) =>
       log.warn({ err: error }, 'could not sweep uploads'),
+    )
+    removeExpiredSessions(chat).catch((error: unknown) =>
+      log.warn({ err: error }, 'could not remove expired sessions'),
     )
   }, 600_000)
   return () => {
