@@ -81,7 +81,7 @@ class Ear implements Listener, Listening {
   }
 
   recheck(): void {
-    this.#access.ask()
+    if (!this.#isOver) this.#access.ask()
   }
 
   #inLine(work: () => void | Promise<void>): void {
@@ -109,8 +109,10 @@ class Ear implements Listener, Listening {
       if (this.#isOver) return this.#parley.hub.detach(this)
       for (const conversationId of this.#parley.hub.followed(this)) await this.#dropIfLost(conversationId)
     } catch (error) {
-      if (error instanceof Failure) this.#over()
-      else this.#parley.log.warn({ err: error }, 'could not look again at who is on a socket; the sweep will')
+      if (this.#isOver) return
+      if (isRefusal(error)) return this.#over()
+      // The store is away: an outage ends no connection (promise G12), so the question is asked again.
+      setTimeout(() => this.recheck(), 1_000).unref()
     }
   }
 
@@ -118,7 +120,7 @@ class Ear implements Listener, Listening {
     try {
       await standingOf(this.#parley.chat.db, this.actor, conversationId)
     } catch (error) {
-      if (!(error instanceof Failure)) throw error
+      if (!isRefusal(error)) throw error
       this.unfollow(conversationId)
       const lost: Event = { type: 'conversation.lost', conversationId, reason: 'revoked' }
       this.#inLine(() => this.#ears.hear(lost))
@@ -134,3 +136,6 @@ class Ear implements Listener, Listening {
     return this.#feed ? participatingIn(this.#parley.chat, this.actor) : null
   }
 }
+
+/** An answer of the store, other than that it cannot say. */
+const isRefusal = (error: unknown) => error instanceof Failure && !error.retry
