@@ -106,7 +106,7 @@ export const settings = {
   },
   DRAIN_MS: { is: 'How long a stopping server waits for sends in flight.', or: '10000', ...whole(0, 60_000) },
   RATE_LIMIT: {
-    is: 'Limits per address on sign-in, registration and visitor sessions.',
+    is: 'Limits per address and minute: 30 sign-ins, 30 registrations, 300 new visitors, 30 tokens that are wrong. Who comes back with a token that is right does not count.',
     or: 'on',
     ...oneOf('on', 'off'),
   },

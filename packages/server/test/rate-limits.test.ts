@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../src/testing.ts'
 import { expectRefusal } from './world.ts'
@@ -39,4 +40,47 @@ test.each([
 test('who has a session is not held up by guesses from the same address', async () => {
   const ana = await server.person('contact')
   for (let i = 0; i < 50; i++) expect((await ana.try('me.get', {})).status).toBe(200)
+})
+
+test('a visitor who comes back with their token does not count, however often and however many share the address', async () => {
+  await using own = await startServer({ env: { RATE_LIMIT: 'on' } })
+  const path = `/api/v1/widget/${own.widgetKey}/session`
+  const { visitorToken } = (await own.rest('POST', path, { body: {} })).body
+  const views = Array.from({ length: 350 }, () => own.rest('POST', path, { body: { visitorToken } }))
+  for (const { status } of await Promise.all(views)) expect(status).toBe(201)
+})
+
+test('a session may be refreshed as often as its token is right', async () => {
+  await using own = await startServer({ env: { RATE_LIMIT: 'on' } })
+  const account = { name: 'Pat', email: 'pat@example.com', password: 'correct horse' }
+  const { body } = await own.rest('POST', '/api/v1/auth/register', { body: account })
+  let { refreshToken } = body.tokens
+  for (let i = 0; i < 50; i++) {
+    const refreshed = await own.rest('POST', '/api/v1/auth/refresh', { body: { refreshToken } })
+    expect(refreshed.status).toBe(200)
+    refreshToken = refreshed.body.refreshToken
+  }
+})
+
+test('[E3] new visitors are limited, per address, and those who are there already can still come back', async () => {
+  await using own = await startServer({ env: { RATE_LIMIT: 'on' } })
+  const path = `/api/v1/widget/${own.widgetKey}/session`
+  const first = await own.rest('POST', path, { body: {} })
+  const others = Array.from({ length: 309 }, () => own.rest('POST', path, { body: {} }))
+  const refused = (await Promise.all(others)).filter(({ status }) => status !== 201)
+  expect(refused).toHaveLength(10)
+  for (const answer of refused) expectRefusal(answer, 429, 'rate_limited')
+  const { visitorToken } = first.body
+  expect((await own.rest('POST', path, { body: { visitorToken } })).status).toBe(201)
+})
+
+test('[E3] visitor tokens that are wrong are limited, per address', async () => {
+  await using own = await startServer({ env: { RATE_LIMIT: 'on' } })
+  const path = `/api/v1/widget/${own.widgetKey}/session`
+  const statuses = []
+  for (let i = 0; i < 35; i++) {
+    const body = { visitorToken: randomBytes(32).toString('base64url') }
+    statuses.push((await own.rest('POST', path, { body })).status)
+  }
+  expect(statuses).toEqual([...Array(30).fill(401), ...Array(5).fill(429)])
 })

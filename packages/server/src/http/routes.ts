@@ -1,4 +1,4 @@
-import { type OperationName, operationNames, operationOf } from '@parley/protocol'
+import { operationNames, operationOf } from '@parley/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Actor } from '../chat/actor.ts'
 import { Failure } from '../chat/failure.ts'
@@ -6,19 +6,9 @@ import { perform } from '../operations.ts'
 import type { Parley } from '../parley.ts'
 import { callerOf } from '../realtime/caller.ts'
 import { checkPart } from '../validation.ts'
+import { addressLimits } from './address-limits.ts'
 
 export type Authenticate = (request: FastifyRequest) => Promise<Actor>
-
-/** Where guessing pays: these are limited per address. */
-const guarded = new Set<OperationName>([
-  'setup.claim',
-  'auth.register',
-  'auth.login',
-  'auth.refresh',
-  'widget.session',
-  'auth.exchange',
-  'me.password',
-])
 
 /** Every operation of the protocol as a route, straight from its table; those with files or bytes have doors of their own. */
 export function operationRoutes(app: FastifyInstance, parley: Parley, authenticate: Authenticate): void {
@@ -28,11 +18,8 @@ export function operationRoutes(app: FastifyInstance, parley: Parley, authentica
     app.route({
       method,
       url: `/api/v1${path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
-      config: {
-        operation: name,
-        ...(guarded.has(name) &&
-          parley.chat.config.rateLimit && { rateLimit: { max: 30, timeWindow: 60_000 } }),
-      },
+      config: { operation: name },
+      ...(parley.chat.config.rateLimit && addressLimits(app, name)),
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
         // Who comes before what: somebody without a right learns nothing of what a valid request looks like.
         const who =
