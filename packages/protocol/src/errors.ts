@@ -79,6 +79,11 @@ export const errors = {
     retry: false,
     message: 'Files of this type are not accepted here.',
   },
+  range_not_satisfiable: {
+    status: 416,
+    retry: false,
+    message: 'The file has no such bytes; `Content-Range` tells its size.',
+  },
   rate_limited: { status: 429, retry: true, message: 'Too many requests; wait and try again.' },
   internal: { status: 500, retry: true, message: 'Something went wrong on our side.' },
   outcome_unknown: {

@@ -435,7 +435,7 @@ export const conversations = {
       signature: Type.String({ minLength: 1, maxLength: 100 }),
       thumbnail: Type.Optional(Type.Boolean()),
     },
-    errors: ['not_found'],
+    errors: ['not_found', 'range_not_satisfiable'],
   }),
 }
 

@@ -120,6 +120,11 @@ function linkOf(request: FastifyRequest) {
  */
 function sendFile(request: FastifyRequest, reply: FastifyReply, file: OpenedAttachment, expires: number) {
   const range = rangeOf(request.headers, file.size)
+  if (range === 'unsatisfiable') {
+    file.bytes.destroy()
+    reply.header('content-range', `bytes */${file.size}`)
+    throw new Failure('range_not_satisfiable')
+  }
   reply.headers({
     'content-type': file.mimeType === 'text/plain' ? 'text/plain; charset=utf-8' : file.mimeType,
     'x-content-type-options': 'nosniff',
@@ -130,10 +135,6 @@ function sendFile(request: FastifyRequest, reply: FastifyReply, file: OpenedAtta
     'referrer-policy': 'no-referrer',
     'accept-ranges': 'bytes',
   })
-  if (range === 'unsatisfiable') {
-    file.bytes.destroy()
-    return reply.code(416).header('content-range', `bytes */${file.size}`).send()
-  }
   return range ? sendRange(reply, file, range) : reply.header('content-length', file.size).send(file.bytes)
 }
 
