@@ -89,12 +89,15 @@ function describeBody({ body, form }: Operation): Json {
 
 function describeSuccess({ status, result, form }: Operation): Json {
   if (form === 'bytes') {
-    return { 200: { description: 'The bytes.', content: { 'application/octet-stream': {} } } }
+    return { 200: describeBytes('The bytes.'), 206: describeBytes('The range that `Range` asks for.') }
   }
   if (!result) return { 204: { description: 'Done.' } }
   const description = status === 201 ? 'Made, or found as it was made before.' : 'Done.'
   return { [status]: { description, content: { 'application/json': { schema: describeSchema(result) } } } }
 }
+
+/** Of whatever type they are: `mimeType` of the attachment, or `image/webp` for a thumbnail. */
+const describeBytes = (description: string): Json => ({ description, content: { '*/*': {} } })
 
 /** Adds the answers it refers to to `responses`; operations that fail in the same ways share them. */
 function describeErrors(operation: Operation, responses: Record<string, Json>): Json {
@@ -124,18 +127,25 @@ function describeRefusal(codes: ErrorCode[]): Json {
 }
 
 /** Every way an operation can fail that a caller should expect: its own, and those of its access and its form. */
-export function errorsOf({ access, body, form, errors: own }: Operation): ErrorCode[] {
-  const possible = new Set<ErrorCode>(['invalid_request', 'bad_text', ...own, 'rate_limited'])
-  if (body) for (const code of ['malformed_json', 'too_deep'] as const) possible.add(code)
-  if (body || form === 'file') {
-    for (const code of ['too_large', 'unsupported_media_type'] as const) possible.add(code)
-  }
-  if (access !== 'public')
-    for (const code of ['unauthenticated', 'token_expired'] as const) possible.add(code)
+export function errorsOf({ method, access, errors: own }: Operation): ErrorCode[] {
+  const possible = new Set<ErrorCode>([
+    ...own,
+    ...always,
+    ...(method === 'GET' ? [] : ofBodies),
+    ...(access === 'public' ? [] : ofTokens),
+  ])
   if (access !== 'public' && access !== 'user') possible.add('forbidden')
-  for (const code of ['internal', 'overloaded', 'unavailable'] as const) possible.add(code)
   return (Object.keys(errors) as ErrorCode[]).filter((code) => possible.has(code))
 }
+
+const always: ErrorCode[] = [
+  ...(['invalid_request', 'bad_text', 'rate_limited'] as const),
+  ...(['internal', 'outcome_unknown', 'overloaded', 'unavailable'] as const),
+]
+/** A body is read before anybody looks whether the operation takes one. */
+const ofBodies: ErrorCode[] = ['malformed_json', 'too_deep', 'too_large', 'unsupported_media_type']
+/** `origin_refused`: the token is a visitor's, and the page is none of its inbox. */
+const ofTokens: ErrorCode[] = ['unauthenticated', 'token_expired', 'origin_refused']
 
 /** A schema in the words of JSON Schema 2020-12, with references to those that have a name. */
 function describeSchema(schema: unknown, { root = false } = {}): unknown {

@@ -19,6 +19,7 @@ import { WebSocket } from 'ws'
 import { type Running, startServer as start } from './app.ts'
 import { openSession } from './chat/sessions.ts'
 import { type Config, readConfig } from './config.ts'
+import { requireDocumented, requireDocumentedReply } from './documented.ts'
 import { makeLog } from './log.ts'
 import type { Fanout } from './realtime/fanout.ts'
 import { migrate } from './store/migrate.ts'
@@ -290,9 +291,11 @@ export class TestSocket {
   ): Promise<Extract<ControlFrame, { type: 'reply' }>> {
     const id = this.#next++
     this.write({ type, id, ...input })
-    return this.until((frame) => frame.type === 'reply' && frame.id === id) as Promise<
-      Extract<ControlFrame, { type: 'reply' }>
-    >
+    const reply = await this.until<Extract<ControlFrame, { type: 'reply' }>>(
+      (frame) => frame.type === 'reply' && frame.id === id,
+    )
+    if (!reply.ok) requireDocumentedReply(type, (reply.error as { code?: string } | undefined)?.code)
+    return reply
   }
 
   /** The first frame, heard already or to come, that fits; rejects when the socket closes or time is up. */
@@ -377,7 +380,7 @@ export function callOver(
   return rest(url, method, `/api/v1${filled}${search.size > 0 ? `?${search}` : ''}`, { token, ...body })
 }
 
-/** One request, and whatever came back. */
+/** One request, and whatever came back, provided that the API document names it. */
 export async function rest(
   url: string,
   method: string,
@@ -396,11 +399,13 @@ export async function rest(
   })
   const text = await response.text()
   const isJson = response.headers.get('content-type')?.includes('json')
-  return {
+  const answer = {
     status: response.status,
     headers: response.headers,
     body: isJson && text ? JSON.parse(text) : text,
   }
+  requireDocumented(method, path, answer)
+  return answer
 }
 
 async function firstInbox({

@@ -5,6 +5,7 @@ import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dialects } from '../src/dialects/dialects.ts'
+import { requireDocumented } from '../src/documented.ts'
 import { type Answer, type Person, startServer, type TestServer } from '../src/testing.ts'
 import { ask, commands, exampleFor, exampleOf, type Input, spokenNames } from './mutate.ts'
 import { digest, expectHealthy, expectRefusal, insides, makeWorld, type World } from './world.ts'
@@ -53,7 +54,9 @@ async function call(name: OperationName, token: string | null, input: Input): Pr
       ...{ method: 'POST', body: form },
       headers: token ? { authorization: `Bearer ${token}` } : {},
     })
-    return { status: response.status, headers: response.headers, body: await response.json() }
+    const answer = { status: response.status, headers: response.headers, body: await response.json() }
+    requireDocumented('POST', new URL(response.url).pathname, answer)
+    return answer
   }
   return ask(server.rest, name, input, token)
 }
@@ -345,6 +348,45 @@ describe('the document and the code', () => {
       ...described.map(({ method, path }) => `${method} /api/v1${path}`),
     ]
     expect([...new Set(routes)].sort()).toEqual([...new Set(expected)].sort())
+  })
+
+  test('[E9] refusals by what somebody is in a conversation, or by their page, are in the document', async () => {
+    const { ana, sam, conversationId } = world
+    const group = await ana.call('conversation.create', { kind: 'group', participantIds: [sam.userId] })
+    const inGroup = { conversationId: group.conversation.id }
+    const { id: messageId } = await sam.send(conversationId, 'of the team')
+    const refused: [Person, OperationName, Input][] = [
+      [ana, 'conversation.create', { kind: 'support', contactId: sam.userId }],
+      [ana, 'conversation.update', { conversationId, priority: 1 }],
+      [ana, 'participant.add', { conversationId, userId: sam.userId }],
+      [ana, 'participant.remove', { conversationId, userId: sam.userId }],
+      [ana, 'message.edit', { messageId, body: 'mine' }],
+      [ana, 'message.retract', { messageId }],
+      [ana, 'grant.list', { userId: sam.userId }],
+    ]
+    for (const [person, name, input] of refused)
+      expectRefusal(await call(name, person.token, input), 403, 'forbidden', name)
+    const bystander = await server.person('contact', 'a bystander')
+    await world.owner.call('participant.add', { ...inGroup, userId: bystander.userId })
+    expectRefusal(await call('conversation.close', bystander.token, inGroup), 403, 'forbidden')
+    await world.owner.call('conversation.archive', inGroup)
+    expectRefusal(await call('attachment.upload', ana.token, inGroup), 409, 'conversation_archived')
+  })
+
+  test('[E9] every operation of a user says that a visitor’s page may be refused', async () => {
+    const { owner } = world
+    const { id: inboxId, widgetKey } = await owner.call('inbox.create', { name: 'Pages' })
+    const { body: visitor } = await call('widget.session', null, { widgetKey })
+    await owner.call('inbox.update', { inboxId, origins: ['https://shop.example'] })
+    await new Promise((resolve) => setTimeout(resolve, 2_100))
+    for (const name of secured.filter((one) => operationOf(one).form === undefined)) {
+      const { method, path } = operationOf(name)
+      const answer = await server.rest(method, `/api/v1${path.replaceAll(/\{\w+\}/g, 'x')}`, {
+        token: visitor.accessToken,
+        headers: { origin: 'https://elsewhere.example' },
+      })
+      expectRefusal(answer, 403, 'origin_refused', name)
+    }
   })
 
   test('every documented way to succeed gives what its schema says, for who may', async () => {

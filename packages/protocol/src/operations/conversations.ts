@@ -33,7 +33,7 @@ export const conversations = {
     },
     result: E.ConversationSummary,
     status: 201,
-    errors: ['not_found', 'conversation_exists', 'grant_required'],
+    errors: ['not_found', 'conversation_exists', 'grant_required', 'forbidden'],
   }),
   'conversation.list': operation({
     method: 'GET',
@@ -81,7 +81,7 @@ export const conversations = {
       metadata: Type.Optional(S.Metadata),
     },
     result: E.ConversationSummary,
-    errors: ['not_found'],
+    errors: ['not_found', 'forbidden'],
   }),
   'conversation.assign': operation({
     method: 'PUT',
@@ -121,7 +121,7 @@ export const conversations = {
     summary: 'Close: the team, or the contact whose conversation it is. Closing twice is one close.',
     params,
     result: E.ConversationSummary,
-    errors: ['not_found', 'wrong_state'],
+    errors: ['not_found', 'wrong_state', 'forbidden'],
   }),
   'conversation.reopen': operation({
     method: 'POST',
@@ -171,7 +171,7 @@ export const conversations = {
       'Bring somebody in, or back: the team anywhere, a member in a group. Adding twice is one joining.',
     params: { conversationId, userId: S.Id },
     result: E.Participant,
-    errors: ['not_found', 'wrong_state'],
+    errors: ['not_found', 'wrong_state', 'forbidden'],
   }),
   'participant.remove': operation({
     method: 'DELETE',
@@ -181,7 +181,7 @@ export const conversations = {
     summary:
       'Take somebody out: the team, or whoever made the group. Their sockets lose it within two seconds.',
     params: { conversationId, userId: S.Id },
-    errors: ['not_found', 'wrong_state'],
+    errors: ['not_found', 'wrong_state', 'forbidden'],
   }),
   'message.send': operation({
     method: 'POST',
@@ -255,7 +255,7 @@ export const conversations = {
     params: { messageId: S.Id },
     body: { body: Type.String({ minLength: 1 }) },
     result: E.Message,
-    errors: ['not_found', 'wrong_state', 'conversation_archived', 'grant_required'],
+    errors: ['not_found', 'wrong_state', 'conversation_archived', 'grant_required', 'forbidden'],
   }),
   'message.retract': operation({
     method: 'DELETE',
@@ -265,7 +265,7 @@ export const conversations = {
     summary: 'Empty a message: my own, or any for the team. Its place in the numbering stays.',
     params: { messageId: S.Id },
     result: E.Message,
-    errors: ['not_found'],
+    errors: ['not_found', 'forbidden'],
   }),
   'message.react': operation({
     method: 'PUT',
@@ -410,7 +410,14 @@ export const conversations = {
     params,
     result: E.Attachment,
     status: 201,
-    errors: ['not_found', 'too_large', 'file_type_refused', 'unsupported_media_type'],
+    errors: [
+      'not_found',
+      'too_large',
+      'file_type_refused',
+      'unsupported_media_type',
+      'grant_required',
+      'conversation_archived',
+    ],
   }),
   'attachment.get': operation({
     method: 'GET',

@@ -210,6 +210,7 @@ export const workspace = {
     summary: 'Current grants: mine, or for admins those of one person.',
     query: { userId: Type.Optional(S.Id) },
     result: Type.Object({ grants: Type.Array(E.Grant) }),
+    errors: ['forbidden'],
   }),
   'grant.end': operation({
     method: 'DELETE',
