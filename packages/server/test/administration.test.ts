@@ -178,6 +178,68 @@ test('contacts: found by external id, listed in pages, searched by plain text', 
   expect(codeOf(await agent.try('contact.create', { name: 'Big', metadata: big }))).toBe('invalid_request')
 })
 
+test('[A14] the e-mail that a contact signs in with is changed by admins and owners only', async () => {
+  const email = 'signs-in@example.com'
+  const account = { name: 'Ria', email, password: 'correct horse' }
+  const { body: session } = await server.rest('POST', '/api/v1/auth/register', { body: account })
+  const userId: string = session.user.id
+  const bystander = await agent.call('contact.create', { name: 'Not registered', email: 'note@example.com' })
+  for (const who of [agent, supervisor]) {
+    for (const other of ['mine@example.com', null]) {
+      const answer = await who.try('contact.update', { userId, email: other })
+      expect(answer.body.error).toMatchObject({ code: 'forbidden', field: 'email' })
+      expect(answer.body.error.message).toContain('ask an admin or owner')
+    }
+    expect((await who.call('contact.update', { userId, name: who.name, email })).email).toBe(email)
+    const noted = `${who.userId}@example.com`
+    expect((await who.call('contact.update', { userId: bystander.id, email: noted })).email).toBe(noted)
+  }
+  expect((await admin.call('contact.update', { userId, email: 'new@example.com' })).email).toBe(
+    'new@example.com',
+  )
+})
+
+test('[A15] what the team does to a contact, a message or the people in a conversation is in the audit log', async () => {
+  const ana = await server.person('contact', 'Ana')
+  const { conversation } = await ana.call('conversation.create', { kind: 'support', inboxId: server.inboxId })
+  const conversationId = conversation.id
+  const { id: messageId, seq } = await ana.send(conversationId, 'a secret of mine')
+  const { id: own } = await agent.send(conversationId, 'a slip')
+  const guest = await server.person('contact', 'Gus')
+
+  const part = { conversationId, userId: guest.userId }
+  for (let twice = 0; twice < 2; twice++) {
+    await agent.call('contact.update', { userId: ana.userId, name: 'Anna', metadata: { tier: 1 } })
+    await agent.call('message.retract', { messageId })
+    await agent.call('message.retract', { messageId: own })
+    await agent.call('participant.add', part)
+  }
+  await agent.call('participant.remove', part)
+
+  const { entries } = await owner.call('audit.list', { limit: 4 })
+  const by = { actorId: agent.userId, address: '127.0.0.1' }
+  const role = { userId: guest.userId, role: 'contact' }
+  expect(entries).toEqual(
+    [
+      { action: 'participant.remove', targetId: conversationId, before: role, after: null },
+      { action: 'participant.add', targetId: conversationId, before: null, after: role },
+      {
+        action: 'message.retract',
+        targetId: messageId,
+        before: { conversationId, seq, senderId: ana.userId, retracted: false },
+        after: { retracted: true },
+      },
+      {
+        action: 'contact.update',
+        targetId: ana.userId,
+        before: { name: 'Ana', metadata: {} },
+        after: { name: 'Anna', metadata: { tier: 1 } },
+      },
+    ].map((entry) => expect.objectContaining({ ...by, ...entry })),
+  )
+  expect(JSON.stringify(entries)).not.toContain('a secret of mine')
+})
+
 test('a contact knows whoever they talk with, by name only', async () => {
   const [ana, ben] = [await server.person('contact', 'Ana'), await server.person('contact', 'Ben')]
   expect((await ana.call('user.get', { userId: ana.userId })).name).toBe('Ana')

@@ -168,7 +168,7 @@ export const workspace = {
     method: 'PATCH',
     path: '/contacts/{userId}',
     access: 'agent',
-    summary: 'Change what is known of a contact.',
+    summary: 'Change what is known of a contact. The e-mail of one who has a password is for admins.',
     params: { userId: S.Id },
     body: {
       name: Type.Optional(S.Name),

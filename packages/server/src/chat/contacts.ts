@@ -1,8 +1,10 @@
 import { randomUUIDv7 } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { InputOf, ResultOf, User } from '@parley/protocol'
 import { type ExpressionBuilder, sql } from 'kysely'
 import type { Db, Tables } from '../store/store.ts'
-import type { Actor } from './actor.ts'
+import { type Actor, isAdmin } from './actor.ts'
+import { audit } from './audit.ts'
 import { type Chat, change } from './chat.ts'
 import { refusingDuplicates } from './conflicts.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
@@ -107,6 +109,7 @@ export async function updateContact(
   return refusingDuplicates(() =>
     change(chat, async ({ db }) => {
       const contact = await lockContact(db, actor, userId)
+      if (email !== undefined && email !== contact.email) requireMayMove(actor, contact)
       const person = await db
         .updateTable('person')
         .set({
@@ -119,10 +122,34 @@ export async function updateContact(
         .where('id', '=', userId)
         .returningAll()
         .executeTakeFirstOrThrow()
+      const fields = known.filter((field) => !isDeepStrictEqual(contact[field], person[field]))
+      if (fields.length > 0) {
+        await audit(db, actor, {
+          action: 'contact.update',
+          targetType: 'user',
+          targetId: userId,
+          before: pick(contact, fields),
+          after: pick(person, fields),
+        })
+      }
       return viewUser(person)
     }),
   )
 }
+
+/** An e-mail beside a password is half of a sign-in, and whoever holds it is believed to be its owner. */
+function requireMayMove(actor: Actor, contact: PersonRow): void {
+  if (contact.password_hash === null || isAdmin(actor)) return
+  throw new Failure('forbidden', {
+    field: 'email',
+    required: 'admin',
+    message: 'This contact signs in with this e-mail; ask an admin or owner to change it.',
+  })
+}
+
+const known = ['name', 'email', 'metadata'] as const
+const pick = (person: PersonRow, fields: readonly (typeof known)[number][]) =>
+  Object.fromEntries(fields.map((field) => [field, person[field]]))
 
 async function lockContact(db: Db, actor: Actor, userId: string): Promise<PersonRow> {
   return db

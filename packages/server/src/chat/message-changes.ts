@@ -2,6 +2,7 @@ import { byteLength, type InputOf, limits, type Message } from '@parley/protocol
 import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import type { Actor } from './actor.ts'
+import { audit } from './audit.ts'
 import { type Chat, change } from './chat.ts'
 import { Failure, invalid, notFound } from './failure.ts'
 import { requireGrant } from './grants.ts'
@@ -58,7 +59,19 @@ export async function retractMessage(
       { type: 'message.retracted', actorId: actor.userId, visibility: row.visibility, messageId },
     )
     await update(change.db, row, { body: '', metadata: null, retracted_at: at })
+    if (row.sender_id !== actor.userId) await auditRetraction(change.db, actor, row)
     return reload(change.db, row)
+  })
+}
+
+/** Says whose message it was and where it stood, not what was in it: that is gone for everybody. */
+async function auditRetraction(db: Db, actor: Actor, row: MessageRow): Promise<void> {
+  await audit(db, actor, {
+    action: 'message.retract',
+    targetType: 'message',
+    targetId: row.id,
+    before: { conversationId: row.conversation_id, seq: row.seq, senderId: row.sender_id, retracted: false },
+    after: { retracted: true },
   })
 }
 

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import { standingOf } from './access.ts'
 import { type Actor, participantRoleOf } from './actor.ts'
+import { audit } from './audit.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { Failure, notFound } from './failure.ts'
 import { record } from './log.ts'
@@ -36,7 +37,16 @@ export async function addParticipant(
       .executeTakeFirstOrThrow(notFound)
     // A contact brings in only people of the team: otherwise ids alone would open conversations with strangers.
     if (!standing.staff && person.role === 'contact') throw notFound()
-    return admit(change, actor, conversationId, { userId, role: participantRoleOf(person.role) })
+    const before = await partOf(change.db, actor, conversationId, userId)
+    const participant = await admit(change, actor, conversationId, {
+      userId,
+      role: participantRoleOf(person.role),
+    })
+    if (standing.staff && !before) {
+      const after = { userId, role: participant.role }
+      await auditPart(change.db, actor, conversationId, { action: 'participant.add', after })
+    }
+    return participant
   })
 }
 
@@ -52,8 +62,29 @@ export async function removeParticipant(
     const ownGroup =
       standing.conversation.kind === 'group' && standing.conversation.created_by === actor.userId
     if (!standing.staff && !ownGroup) throw new Failure('forbidden')
+    const before = await partOf(change.db, actor, conversationId, userId)
     if (!(await expel(change, actor, conversationId, userId))) throw notFound()
+    if (standing.staff)
+      await auditPart(change.db, actor, conversationId, { action: 'participant.remove', before })
   })
+}
+
+type Part = { userId: string; role: ParticipantRole }
+
+/** Somebody's part in a conversation now; null for who is not in it. */
+async function partOf(db: Db, actor: Actor, conversationId: string, userId: string): Promise<Part | null> {
+  const [participant] = await participantsOf(db, actor.workspaceId, conversationId, userId)
+  return participant && participant.leftAt === null ? { userId, role: participant.role } : null
+}
+
+/** Members of a group invite and put out by being members; what the team does so, it does by its rank. */
+function auditPart(
+  db: Db,
+  actor: Actor,
+  conversationId: string,
+  act: { action: string; before?: Part | null; after?: Part },
+): Promise<void> {
+  return audit(db, actor, { targetType: 'conversation', targetId: conversationId, ...act })
 }
 
 /** Leaves. An assignee who leaves hands the conversation back to the inbox. */
