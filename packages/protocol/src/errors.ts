@@ -47,6 +47,11 @@ export const errors = {
   },
   not_found: { status: 404, retry: false, message: 'There is nothing here that you may see.' },
   method_not_allowed: { status: 405, retry: false, message: 'This path does not know that method.' },
+  request_timeout: {
+    status: 408,
+    retry: true,
+    message: 'The request did not arrive in time; send it again on a new connection.',
+  },
   already_exists: { status: 409, retry: false, message: 'Something with that name exists already.' },
   key_reused: {
     status: 409,
@@ -84,7 +89,17 @@ export const errors = {
     retry: false,
     message: 'The file has no such bytes; `Content-Range` tells its size.',
   },
+  expectation_failed: {
+    status: 417,
+    retry: false,
+    message: 'Of expectations only `100-continue` is known; send the request without `Expect`.',
+  },
   rate_limited: { status: 429, retry: true, message: 'Too many requests; wait and try again.' },
+  headers_too_large: {
+    status: 431,
+    retry: false,
+    message: 'The header fields are larger than the limit; send fewer or shorter ones.',
+  },
   internal: { status: 500, retry: true, message: 'Something went wrong on our side.' },
   outcome_unknown: {
     status: 503,

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib'
-import { limits, type OperationName, operationOf } from '@parley/protocol'
+import { type ErrorCode, errors, limits, type OperationName, operationOf } from '@parley/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Child, startChild } from './child.ts'
 import { ask, commandMutants, commands, formMutants, spokenNames } from './mutate.ts'
@@ -207,6 +207,29 @@ describe('bodies', () => {
     }
   })
 
+  test('a body that is packed or not UTF-8 is refused, not read as if it were plain', async () => {
+    for (const coding of ['gzip', 'br', 'GZIP', 'identity, gzip']) {
+      for (const raw of [goodBody(), gzipSync(goodBody())]) {
+        expectRefusal(await post(raw, { 'content-encoding': coding }), 415, 'unsupported_media_type', coding)
+      }
+    }
+    for (const charset of ['utf-16', '"UTF-16LE"', 'iso-8859-1', 'x']) {
+      const answer = await post(goodBody(), { 'content-type': `application/json; charset=${charset}` })
+      expectRefusal(answer, 415, 'unsupported_media_type', charset)
+      expect(answer.body.error.message).toContain('UTF-8')
+    }
+    const upload = await server.rest('POST', `/api/v1/conversations/${world.conversationId}/attachments`, {
+      token: world.ana.token,
+      raw: gzipSync('--x\r\n'),
+      headers: { 'content-type': 'multipart/form-data; boundary=x', 'content-encoding': 'gzip' },
+    })
+    expectRefusal(upload, 415, 'unsupported_media_type')
+    for (const type of ['application/json; charset=utf-8', 'application/json;charset="UTF-8"']) {
+      const answer = await post('{"name":"ana"', { 'content-type': type, 'content-encoding': 'identity' })
+      expectRefusal(answer, 400, 'malformed_json', type)
+    }
+  })
+
   test('only JSON is taken where JSON is expected', async () => {
     const types = [
       ...['text/plain', 'text/html', 'application/x-www-form-urlencoded', 'application/xml', 'image/png'],
@@ -223,8 +246,6 @@ describe('bodies', () => {
     for (const type of types) {
       expectRefusal(await post(goodBody(), { 'content-type': type }), 415, 'unsupported_media_type', type)
     }
-    const packed = await post(gzipSync(goodBody()), { 'content-encoding': 'gzip' })
-    expectRefusal(packed, 400, 'malformed_json', 'gzip')
     const file = await server.rest('POST', `/api/v1/conversations/${world.conversationId}/attachments`, {
       ...{ token: world.ana.token, raw: '{}' },
     })
@@ -434,6 +455,10 @@ describe('HTTP itself', () => {
       `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n${body}\r\n0\r\n\r\n`,
     'an unknown transfer encoding': () =>
       `POST ${messagesPath} HTTP/1.1\r\nHost: x\r\n${token()}Content-Type: application/json\r\nTransfer-Encoding: gzip\r\n\r\n${body}`,
+    'no host': () => 'GET /api/v1/limits HTTP/1.1\r\nConnection: close\r\n\r\n',
+    'no host, where nothing is': () => 'GET /nothing HTTP/1.1\r\nConnection: close\r\n\r\n',
+    'an expectation that nobody knows': () =>
+      'GET /api/v1/limits HTTP/1.1\r\nHost: x\r\nExpect: 200-ok\r\nConnection: close\r\n\r\n',
     'TLS, knocking at the wrong door': () => '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
   }
 
@@ -446,6 +471,7 @@ describe('HTTP itself', () => {
       expect(status).toBeGreaterThanOrEqual(400)
       expect(status).toBeLessThan(500)
       expectErrorShape(error)
+      expect(status).toBe(errors[error?.code as ErrorCode].status)
     },
   )
 
@@ -464,7 +490,6 @@ describe('HTTP itself', () => {
     const { token } = world.owner
     const odd = [
       token,
-      `bearer ${token}`,
       `Basic ${token}`,
       'Bearer',
       'Bearer ',
@@ -480,6 +505,21 @@ describe('HTTP itself', () => {
     }
     for (const query of [`token=${token}`, `access_token=${token}`]) {
       expectRefusal(await server.rest('GET', `/api/v1/me?${query}`), 401, 'unauthenticated')
+    }
+  })
+
+  test('the scheme of a token is named in any case', async () => {
+    for (const scheme of ['bearer', 'BEARER', 'bEaReR']) {
+      const headers = { authorization: `${scheme} ${world.owner.token}` }
+      expect((await server.rest('GET', '/api/v1/me', { headers })).status, scheme).toBe(200)
+    }
+  })
+
+  test('an OPTIONS that is no preflight is answered like one', async () => {
+    for (const path of ['/api/v1/me', messagesPath]) {
+      const { status, body, headers } = await server.rest('OPTIONS', path)
+      expect({ status, body }).toEqual({ status: 204, body: '' })
+      expect(headers.get('access-control-allow-origin')).toBe('*')
     }
   })
 

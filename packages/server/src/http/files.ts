@@ -6,6 +6,7 @@ import type { Actor } from '../chat/actor.ts'
 import { type OpenedAttachment, openAttachment, prepareLinks, uploadAttachment } from '../chat/attachments.ts'
 import type { Chat } from '../chat/chat.ts'
 import { Failure, invalid, notFound } from '../chat/failure.ts'
+import { requirePlainBody } from './body-coding.ts'
 import { type ByteRange, rangeOf, within } from './byte-range.ts'
 import { dispositionOf } from './content-disposition.ts'
 
@@ -54,6 +55,7 @@ async function receiveFile<T>(
   store: (name: string, bytes: Readable) => Promise<T>,
 ): Promise<T> {
   if (!request.isMultipart()) throw new Failure('unsupported_media_type')
+  requirePlainBody(request.headers)
   if (Number(request.headers['content-length']) > limit + frameBytes)
     throw new Failure('too_large', { limit })
   if (request.raw.destroyed && !request.raw.readableEnded) throw brokenOff()

@@ -1,7 +1,8 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
-import { limits, type OperationName, operationNames, operationOf } from '@parley/protocol'
+import { type ErrorCode, limits, type OperationName, operationNames, operationOf } from '@parley/protocol'
 import Fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -18,6 +19,7 @@ import type { Parley } from '../parley.ts'
 import { callerOf } from '../realtime/caller.ts'
 import { streamRoutes } from '../realtime/streams.ts'
 import { parseJson } from '../validation.ts'
+import { requirePlainBody } from './body-coding.ts'
 import { fileRoutes } from './files.ts'
 import { pageRoutes } from './pages.ts'
 import { operationRoutes } from './routes.ts'
@@ -45,8 +47,11 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
       refuse(reply as FastifyReply, failureOf(error))
     },
     clientErrorHandler: refuseUnreadable,
+    // Node.js would answer without a body.
+    http: { requireHostHeader: false },
     return503OnClosing: false,
   }) as unknown as FastifyInstance
+  app.server.on('checkExpectation', refuseExpectation)
   readJsonOurselves(app)
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const failure = failureOf(error)
@@ -54,7 +59,9 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
       request.log.error({ err: failure.cause ?? error, path: request.routeOptions.url }, 'request failed')
     return refuse(reply, failure)
   })
-  app.addHook('onRequest', async ({ url }) => {
+  app.addHook('onRequest', async ({ url, headers, raw }) => {
+    if (headers.host === undefined && raw.httpVersion === '1.1')
+      throw invalid('', 'An HTTP/1.1 request names its host; send a Host header')
     if (!isDecodable(url)) throw new Failure('bad_text')
   })
   app.setNotFoundHandler((request, reply) => {
@@ -98,6 +105,8 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
       origin: '*',
       methods,
       credentials: false,
+      // Strictness is refused by the plugin in a form of its own.
+      strictPreflight: false,
       exposedHeaders: ['Retry-After'],
       maxAge: 600,
     })
@@ -120,18 +129,28 @@ function refuse(reply: FastifyReply, failure: Failure) {
 /** Bytes that are no HTTP request are answered in the same shape, and their connection ends. */
 function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const status = httpFaults[error.code ?? ''] ?? '400 Bad Request'
-  const body = JSON.stringify({ error: errorBody(unreadable()) })
+  const fault = httpFaults[error.code ?? '']
+  const failure = fault ? new Failure(fault) : unreadable()
+  const body = refusalText(failure)
   socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${failure.status} ${STATUS_CODES[failure.status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   )
 }
 
-const unreadable = () => invalid('', 'The request cannot be read')
+const httpFaults: Record<string, ErrorCode> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+}
 
-const httpFaults: Record<string, string> = {
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+const unreadable = () => invalid('', 'The request cannot be read')
+const refusalText = (failure: Failure) => JSON.stringify({ error: errorBody(failure) })
+
+/** What a client expects beyond `100-continue` (RFC 9110 §10.1.1); Node.js asks here before there is a request. */
+function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const failure = new Failure('expectation_failed')
+  response
+    .writeHead(failure.status, { 'Content-Type': 'application/json', Connection: 'close' })
+    .end(refusalText(failure))
 }
 
 /** Routes would refuse such a path, and take such a query as it stands. */
@@ -146,15 +165,17 @@ function isDecodable(url: string): boolean {
 
 function bearerOf(request: FastifyRequest): string {
   const header = request.headers.authorization ?? ''
-  if (!header.startsWith('Bearer ')) throw new Failure('unauthenticated')
+  // Schemes are named in any case (RFC 9110 §11.1).
+  if (!/^bearer /i.test(header)) throw new Failure('unauthenticated')
   return header.slice('Bearer '.length).trim()
 }
 
 /** One parser for REST and sockets, so that both refuse the same texts in the same words. */
 function readJsonOurselves(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body: Buffer, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, ({ headers }, body: Buffer, done) => {
     try {
+      requirePlainBody(headers)
       const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
       done(null, text === '' ? undefined : parseJson(text))
     } catch (error) {
