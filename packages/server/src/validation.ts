@@ -13,7 +13,7 @@ import {
 } from '@parley/protocol'
 import { type TProperties, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { Failure } from './chat/failure.ts'
+import { Failure, invalid } from './chat/failure.ts'
 
 type Checker = {
   Check(value: unknown): boolean
@@ -49,7 +49,7 @@ const commandCheckers = new Map(
 /** Refuses what the schema of one part does not allow. Numbers and booleans of a query are read from their text. */
 export function checkPart(name: OperationName, part: Part, value: unknown): Record<string, unknown> {
   const given = part === 'query' ? decodeQuery(operationOf(name).query ?? {}, value) : (value ?? {})
-  refuseBadText(given)
+  refuseUnkeepable(given)
   return check(checkers.get(name)?.[part], given)
 }
 
@@ -104,11 +104,28 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** The byte rules (SPEC B1 to B3), for everything that comes in. */
-export function refuseBadText(value: unknown): void {
+/** The byte rules (SPEC B1 to B3, B8), for everything that comes in: what could not be given back as it came. */
+export function refuseUnkeepable(value: unknown): void {
   const fault: ErrorCode | undefined = findTextFault(value)
   if (fault) throw new Failure(fault, fault === 'too_deep' ? { limit: limits.jsonDepth } : {})
+  const lost = findLostNumber(value)
+  if (lost)
+    throw invalid(lost.join('.').slice(0, 200), 'A number that JSON does not keep exactly; send it as text')
 }
+
+/** The path to the first number that may not be the one that was sent. */
+function findLostNumber(value: unknown): string[] | undefined {
+  if (typeof value === 'number') return isKept(value) ? undefined : []
+  if (typeof value !== 'object' || value === null) return undefined
+  for (const [key, child] of Object.entries(value)) {
+    const path = findLostNumber(child)
+    if (path) return [key, ...path]
+  }
+  return undefined
+}
+
+const isKept = (number: number) =>
+  Number.isInteger(number) ? Number.isSafeInteger(number) : Number.isFinite(number)
 
 function check(checker: Checker | undefined, value: unknown): Record<string, unknown> {
   if (!checker) throw new Failure('unknown_operation')

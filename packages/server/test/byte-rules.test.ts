@@ -219,6 +219,52 @@ describe('depth and size', () => {
     )
   })
 
+  test('[B8] a number that would come back as another is refused by every door, with its field', () =>
+    storingNothing(async () => {
+      const { conversationId, ana } = world
+      const lost = [
+        '1e400',
+        '-1e400',
+        '12345678901234567890',
+        '-9007199254740993',
+        '9007199254740992',
+        '1e20',
+      ]
+      const socket = await ana.connect()
+      for (const number of lost) {
+        const metadata = `"metadata":{"order":{"ids":[1,${number}]}}`
+        const fields = `"clientMessageId":"lost","body":"x",${metadata}`
+        const raw = { token: ana.token, raw: `{${fields}}` }
+        const answer = await server.rest('POST', `/api/v1/conversations/${conversationId}/messages`, raw)
+        expectRefusal(answer, 400, 'invalid_request', number)
+        expect(answer.body.error).toMatchObject({ field: 'metadata.order.ids.1' })
+        expect(answer.body.error.message).toContain('send it as text')
+
+        const id = 100 + lost.indexOf(number)
+        socket.write(`{"type":"message.send","id":${id},"conversationId":"${conversationId}",${fields}}`)
+        expect(await socket.until((frame) => frame.type === 'reply' && frame.id === id)).toMatchObject({
+          ok: false,
+          error: { code: 'invalid_request', field: 'metadata.order.ids.1' },
+        })
+        const hello = { raw: `{"type":"hello","token":"${ana.token}","lost":${number}}` }
+        const polled = await server.rest('POST', '/api/v1/realtime/poll', hello)
+        expectRefusal(polled, 400, 'invalid_request', number)
+      }
+      socket.close()
+      return lost.length
+    }))
+
+  test('[B8] every other number comes back as it was sent', async () => {
+    const metadata = { numbers: [9007199254740991, -9007199254740991, 0.1, 1.5e-7, 0, -1] }
+    const sent = await world.ana.call('message.send', {
+      conversationId: world.conversationId,
+      clientMessageId: 'kept numbers',
+      body: 'x',
+      metadata,
+    })
+    expect(await world.sam.call('message.get', { messageId: sent.id })).toMatchObject({ metadata })
+  })
+
   test('[B5] metadata beyond its limit is refused wherever it is taken, also when merging makes it so', async () => {
     const { conversationId } = world
     const big = { text: 'x'.repeat(limits.metadataBytes) }

@@ -21,7 +21,7 @@ import { changesSince, getConversation } from '../chat/summaries.ts'
 import { errorBody } from '../errors.ts'
 import { isOperationName, performCommand } from '../operations.ts'
 import type { Parley, Peer } from '../parley.ts'
-import { readCommand, readFrame, refuseBadText } from '../validation.ts'
+import { readCommand, readFrame, refuseUnkeepable } from '../validation.ts'
 import { Again } from './again.ts'
 import { Frame } from './frame.ts'
 import type { Listener } from './listener.ts'
@@ -325,7 +325,7 @@ export class Connection implements Listener, Peer {
   }
 
   #run({ type, input }: Command): Promise<unknown> {
-    refuseBadText(input)
+    refuseUnkeepable(input)
     if (isOperationName(type)) return performCommand(this.#parley, type, this.actor, input)
     return this.#ownCommand(type, input)
   }

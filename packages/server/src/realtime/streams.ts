@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Actor } from '../chat/actor.ts'
 import { Failure } from '../chat/failure.ts'
 import type { Parley } from '../parley.ts'
-import { refuseBadText } from '../validation.ts'
+import { refuseUnkeepable } from '../validation.ts'
 import { callerOf } from './caller.ts'
 import { Connection, type Wire } from './connection.ts'
 
@@ -94,7 +94,7 @@ export function streamRoutes(
 
 /** A frame that came as JSON, as text again. What breaks the byte rules is refused before it is a frame. */
 function frameOf(body: unknown): string {
-  refuseBadText(body)
+  refuseUnkeepable(body)
   const text = JSON.stringify(body ?? null)
   if (Buffer.byteLength(text) > limits.frameBytes)
     throw new Failure('too_large', { limit: limits.frameBytes })
