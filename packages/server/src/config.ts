@@ -12,7 +12,8 @@ export type Config = {
   poolSize: number
   requireDurability: Durability | null
   registrationSecret: string | null
-  trustProxy: boolean
+  /** How many proxies of ours stand one behind the other before this server. */
+  proxies: number
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
   uploadBytes: number
   outboxBytes: number
@@ -89,9 +90,10 @@ export const settings = {
     should: 'have at least 24 characters',
   },
   TRUST_PROXY: {
-    is: 'Believe X-Forwarded-For and -Proto, when a proxy of yours sets them.',
+    is: 'How many proxies of yours stand before the server and add to X-Forwarded-For and -Proto: `on` for one, or a number. What whoever asks wrote there themselves stands further left and counts for nothing.',
     or: 'off',
-    ...oneOf('on', 'off'),
+    read: (value: string) => (value === 'off' ? 0 : value === 'on' ? 1 : whole(1, 10).read(value)),
+    should: 'be on, off or the number of proxies, 1 to 10',
   },
   LOG_LEVEL: {
     is: 'How much is logged.',
@@ -153,7 +155,7 @@ export function readConfig(env: NodeJS.ProcessEnv, args: string[] = []): Config 
     poolSize: read(env, 'DATABASE_POOL') ?? 10,
     requireDurability: read(env, 'REQUIRE_DURABILITY') ?? null,
     registrationSecret: read(env, 'REGISTRATION_SECRET') ?? null,
-    trustProxy: read(env, 'TRUST_PROXY') === 'on',
+    proxies: read(env, 'TRUST_PROXY') ?? 0,
     logLevel: read(env, 'LOG_LEVEL') ?? 'info',
     uploadBytes: read(env, 'MAX_UPLOAD_BYTES') ?? 26_214_400,
     outboxBytes: read(env, 'MAX_OUTBOX_BYTES') ?? 1_048_576,

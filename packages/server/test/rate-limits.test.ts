@@ -37,6 +37,20 @@ test.each([
   expect(forged.status).toBe(429)
 })
 
+test('[E3] behind a proxy the limit is by whom the proxy names, not by what stands before that', async () => {
+  await using own = await startServer({ env: { RATE_LIMIT: 'on', TRUST_PROXY: 'on' } })
+  const body = { email: 'nobody@example.com', password: 'a guess' }
+  const guess = (before: number) =>
+    own.rest('POST', '/api/v1/auth/login', {
+      body,
+      headers: { 'x-forwarded-for': `192.0.2.${before}, 203.0.113.7` },
+    })
+  const statuses = []
+  for (let i = 0; i < 35; i++) statuses.push((await guess(i)).status)
+  expect(statuses.slice(0, 30)).toEqual(Array(30).fill(401))
+  expect(statuses.slice(30)).toEqual(Array(5).fill(429))
+})
+
 test('who has a session is not held up by guesses from the same address', async () => {
   const ana = await server.person('contact')
   for (let i = 0; i < 50; i++) expect((await ana.try('me.get', {})).status).toBe(200)

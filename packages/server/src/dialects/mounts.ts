@@ -5,7 +5,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { findWorkspace } from '../chat/workspaces.ts'
 import type { MountSetting } from '../config.ts'
 import type { Parley } from '../parley.ts'
-import { callerOf } from '../realtime/caller.ts'
+import { callerOf, trustedHops } from '../realtime/caller.ts'
 import { pathOf, refuseUpgrade, routeUpgrades, type UpgradeDoor } from '../realtime/upgrades.ts'
 import type { Dialect, Door, Mount, TextSocket } from './door.ts'
 import { listen } from './listening.ts'
@@ -156,7 +156,7 @@ async function openPort(
   const app = Fastify({
     loggerInstance: parley.log,
     logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: parley.chat.config.trustProxy,
+    trustProxy: trustedHops(parley.chat.config.proxies),
     bodyLimit: 1_048_576,
     requestTimeout: 60_000,
     forceCloseConnections: true,
@@ -205,7 +205,7 @@ function acceptWebSocket(
   if (!path.startsWith('/') || !websocket.path.test(path)) return false
   sockets.handleUpgrade(request, socket, head, (raw) => {
     const query = new URLSearchParams((request.url ?? '').split('?')[1] ?? '')
-    const { address } = callerOf(request, parley.chat.config.trustProxy)
+    const { address } = callerOf(request, parley.chat.config.proxies)
     websocket.accept(
       boundedSocket(raw, parley.chat.config.outboxBytes),
       { path, query, headers: request.headers, address },

@@ -16,7 +16,7 @@ import { requireOrigin } from '../chat/origins.ts'
 import { authenticate } from '../chat/sessions.ts'
 import { errorBody } from '../errors.ts'
 import type { Parley } from '../parley.ts'
-import { callerOf } from '../realtime/caller.ts'
+import { callerOf, trustedHops } from '../realtime/caller.ts'
 import { streamRoutes } from '../realtime/streams.ts'
 import { parseJson } from '../validation.ts'
 import { requirePlainBody } from './body-coding.ts'
@@ -36,7 +36,7 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: parley.log,
     logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: parley.chat.config.trustProxy,
+    trustProxy: trustedHops(parley.chat.config.proxies),
     bodyLimit: limits.jsonBodyBytes,
     requestTimeout: 60_000,
     connectionTimeout: 0,
@@ -94,7 +94,7 @@ export async function makeHttp(parley: Parley): Promise<FastifyInstance> {
   })
 
   const who = async (request: FastifyRequest) => {
-    const caller = callerOf(request.raw, parley.chat.config.trustProxy)
+    const caller = callerOf(request.raw, parley.chat.config.proxies)
     const actor = await authenticate(parley.chat, bearerOf(request), caller)
     await requireOrigin(parley.chat, actor, caller)
     return actor

@@ -24,7 +24,7 @@ export function operationRoutes(app: FastifyInstance, parley: Parley, authentica
         // Who comes before what: somebody without a right learns nothing of what a valid request looks like.
         const who =
           access === 'public'
-            ? callerOf(request.raw, parley.chat.config.trustProxy)
+            ? callerOf(request.raw, parley.chat.config.proxies)
             : await authenticate(request)
         const input = {
           ...checkPart(name, 'body', method === 'GET' ? (request.body ?? {}) : bodyOf(request)),

@@ -23,7 +23,7 @@ export function streamRoutes(
   app.post('/api/v1/realtime/sse', { bodyLimit }, async (request, reply) => {
     refuseWhileDraining()
     const hello = frameOf(request.body)
-    const caller = callerOf(request.raw, parley.chat.config.trustProxy)
+    const caller = callerOf(request.raw, parley.chat.config.proxies)
     const wire = sseWire(reply)
     const connection = new Connection(parley, wire, caller)
     byId.set(connection.id, { connection, poll: null })
@@ -38,11 +38,7 @@ export function streamRoutes(
     refuseWhileDraining()
     const hello = frameOf(request.body)
     const mailbox = new Mailbox()
-    const connection = new Connection(
-      parley,
-      mailbox.wire,
-      callerOf(request.raw, parley.chat.config.trustProxy),
-    )
+    const connection = new Connection(parley, mailbox.wire, callerOf(request.raw, parley.chat.config.proxies))
     byId.set(connection.id, { connection, poll: mailbox })
     mailbox.onEnd = () => {
       byId.delete(connection.id)

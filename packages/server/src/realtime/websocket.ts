@@ -32,7 +32,7 @@ export function webSocketDoor(parley: Parley): UpgradeDoor {
 
 function open(parley: Parley, websocket: WebSocket, socket: Duplex, request: IncomingMessage): void {
   const wire = new WebSocketWire(websocket, socket)
-  const connection = new Connection(parley, wire, callerOf(request, parley.chat.config.trustProxy))
+  const connection = new Connection(parley, wire, callerOf(request, parley.chat.config.proxies))
   websocket.on('message', (data, isBinary) => {
     if (isBinary) connection.close('protocol_error')
     else connection.receive(data.toString())

@@ -1,4 +1,5 @@
 import type { Namespace, Socket } from 'socket.io'
+import { clientAddress } from '../../chat/addresses.ts'
 import { Failure } from '../../chat/failure.ts'
 import type { Door } from '../door.ts'
 import { bearerOf, enter, type Guest } from './entrance.ts'
@@ -47,11 +48,8 @@ function guestOf(tutorgo: TutorGo, { handshake }: Socket): Promise<Guest> {
   return enter(tutorgo, token, addressOf(tutorgo, handshake))
 }
 
-/** Forwarded addresses count only behind a proxy of ours; anybody can write them. */
-function addressOf({ chat }: TutorGo, { headers, address }: Socket['handshake']): string {
-  const [forwarded] = chat.config.trustProxy ? String(headers['x-forwarded-for'] ?? '').split(',') : []
-  return forwarded?.trim() || address
-}
+const addressOf = ({ chat }: TutorGo, { headers, address }: Socket['handshake']): string =>
+  clientAddress(chat.config.proxies, headers['x-forwarded-for'], address) ?? address
 
 function refusalText({ door }: TutorGo, error: unknown): string {
   if (error instanceof NotAdmitted) return error.message
