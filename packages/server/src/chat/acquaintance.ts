@@ -7,7 +7,11 @@ import { newestFirst, visibleTo } from './summaries.ts'
  * Of these people, those whom the actor may know of: the team knows everybody of the workspace; a contact knows
  * whoever they share a conversation with. The rest are left out, existing or not.
  */
-export async function visiblePeople(chat: Chat, actor: Actor, userIds: readonly string[]): Promise<string[]> {
+export async function visiblePeople(
+  { db }: Pick<Chat, 'db'>,
+  actor: Actor,
+  userIds: readonly string[],
+): Promise<string[]> {
   if (userIds.length === 0) return []
   const shared = sql`exists (
     select 1 from participant mine join participant theirs
@@ -16,7 +20,7 @@ export async function visiblePeople(chat: Chat, actor: Actor, userIds: readonly 
       and theirs.person_id = s.id and theirs.left_at is null)`
   const { rows } = await sql<{ id: string }>`
     select s.id from person s where s.workspace_id = ${actor.workspaceId} and s.id = any (${userIds}::uuid[])
-      and (s.id = ${actor.userId} or ${isStaff(actor) ? sql`true` : shared})`.execute(chat.db)
+      and (s.id = ${actor.userId} or ${isStaff(actor) ? sql`true` : shared})`.execute(db)
   return rows.map((row) => row.id)
 }
 

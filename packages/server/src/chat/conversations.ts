@@ -8,6 +8,7 @@ import { audit } from './audit.ts'
 import { type Chat, change } from './chat.ts'
 import { statusWhenOpen, writeStatus } from './conversation-states.ts'
 import { Failure, invalid, notFound } from './failure.ts'
+import { hasGrant, requireGrant } from './grants.ts'
 import { record } from './log.ts'
 import { metadataText } from './metadata.ts'
 import { admit } from './participants.ts'
@@ -44,8 +45,7 @@ export async function createConversation(
         created_by: actor.userId,
         exclusive_key: exclusiveKey,
         client_key: input.clientKey ?? null,
-        grant_required:
-          input.grantRequired ?? (input.kind !== 'support' && !isStaff(actor) && !rules.strangersWelcome),
+        grant_required: grantRequiredOf(actor, input, rules),
       })
       .onConflict((conflict) => conflict.doNothing())
       .returning('id')
@@ -75,6 +75,8 @@ export async function updateConversation(
   await change(chat, async (change) => {
     const { conversation, staff } = await standingOf(change.db, actor, conversationId, { lock: true })
     if (!staff && (given.topic !== undefined || given.priority !== undefined)) throw new Failure('forbidden')
+    // A subject is as good as a message for whoever may no longer write one.
+    if (!staff) await requireGrant(change.db, actor, conversationId, 'write')
     const metadata = given.metadata && merged(conversation.metadata, given.metadata, rules)
     const changes = {
       ...(given.subject !== undefined &&
@@ -148,6 +150,18 @@ export async function deleteConversation(
   })
 }
 
+/** Whether a grant is needed is the team's to say: among others one is, wherever they are not strangers by the door's rules. */
+function grantRequiredOf(
+  actor: Actor,
+  { kind, grantRequired }: InputOf<'conversation.create'>,
+  { strangersWelcome = false }: OpeningRules,
+): boolean {
+  if (isStaff(actor)) return grantRequired ?? false
+  const usual = kind !== 'support' && !strangersWelcome
+  if (usual && grantRequired === false) throw new Failure('forbidden')
+  return grantRequired ?? usual
+}
+
 type Newcomer = { userId: string; role: 'contact' | 'agent' | 'bot' }
 
 /** Who will be in it: the opener and whoever is named, in that order; each must be somebody the opener may write to. */
@@ -157,6 +171,8 @@ async function peopleOf(
   input: InputOf<'conversation.create'>,
   rules: OpeningRules,
 ): Promise<Newcomer[]> {
+  // A widget is for talking to its inbox.
+  if (actor.visitorInboxId && input.kind !== 'support') throw new Failure('forbidden')
   const opener: Newcomer = { userId: actor.userId, role: participantRoleOf(actor.role) }
   const named = new Set([...(input.participantIds ?? []), ...(input.contactId ? [input.contactId] : [])])
   named.delete(actor.userId)
@@ -174,7 +190,10 @@ async function peopleOf(
     .execute()
   if (found.length !== named.size) throw notFound()
   if (!isStaff(actor) && !rules.strangersWelcome) {
-    for (const person of found) await requireGrant(db, actor, person.id)
+    for (const person of found) {
+      // The same answer for a stranger and for nobody: ids must not be found out here.
+      if (!(await hasGrant(db, actor, person.id, 'write'))) throw notFound()
+    }
   }
   const roles = new Map(found.map(({ id, role }) => [id, participantRoleOf(role)]))
   const newcomers = [...named].flatMap((userId) => {
@@ -182,23 +201,6 @@ async function peopleOf(
     return role ? [{ userId, role }] : []
   })
   return [opener, ...newcomers]
-}
-
-async function requireGrant(db: Db, actor: Actor, userId: string): Promise<void> {
-  const [a, b] = [actor.userId, userId].sort()
-  const grant = await db
-    .selectFrom('access_grant')
-    .select('id')
-    .where('workspace_id', '=', actor.workspaceId)
-    .where('person_a', '=', a ?? '')
-    .where('person_b', '=', b ?? '')
-    .where('ended_at', 'is', null)
-    .where(
-      sql<boolean>`'write' = any (scopes) and coalesce(starts_at, '-infinity') <= now() and coalesce(ends_at, 'infinity') > now()`,
-    )
-    .executeTakeFirst()
-  // The same answer for a stranger and for nobody: ids must not be found out here.
-  if (!grant) throw notFound()
 }
 
 /** Of two people there is at most one active direct conversation. */

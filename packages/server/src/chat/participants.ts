@@ -1,11 +1,13 @@
-import type { InputOf, Participant, ParticipantRole, ResultOf } from '@parley/protocol'
+import type { InputOf, Participant, ParticipantRole, ResultOf, Role } from '@parley/protocol'
 import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import { standingOf } from './access.ts'
+import { visiblePeople } from './acquaintance.ts'
 import { type Actor, participantRoleOf } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { Failure, notFound } from './failure.ts'
+import { hasGrant } from './grants.ts'
 import { record } from './log.ts'
 
 /** Everybody who is or was in a conversation, in the order they first came. */
@@ -35,8 +37,7 @@ export async function addParticipant(
       .where('id', '=', userId)
       .where('deactivated_at', 'is', null)
       .executeTakeFirstOrThrow(notFound)
-    // A contact brings in only people of the team: otherwise ids alone would open conversations with strangers.
-    if (!standing.staff && person.role === 'contact') throw notFound()
+    if (!standing.staff && !(await mayBringIn(change.db, actor, userId, person.role))) throw notFound()
     const before = await partOf(change.db, actor, conversationId, userId)
     const participant = await admit(change, actor, conversationId, {
       userId,
@@ -48,6 +49,15 @@ export async function addParticipant(
     }
     return participant
   })
+}
+
+/**
+ * A contact brings in only people of the team, and of those whom they know or have a grant for: otherwise ids alone would
+ * open conversations with strangers, and tell who works here.
+ */
+async function mayBringIn(db: Db, actor: Actor, userId: string, role: Role): Promise<boolean> {
+  if (role === 'contact') return false
+  return (await visiblePeople({ db }, actor, [userId])).length > 0 || hasGrant(db, actor, userId, 'write')
 }
 
 /** Takes somebody out: the team, or whoever made the group. Leaving by oneself is `conversation.leave`. */
