@@ -195,6 +195,7 @@ function linkOf(url: string) {
   return {
     attachmentId: pathname.split('/').at(-1) ?? '',
     for: searchParams.get('for') ?? '',
+    by: searchParams.get('by'),
     expires: Number(searchParams.get('expires')),
     signature: searchParams.get('signature') ?? '',
     thumbnail: searchParams.get('thumbnail') === 'true',
@@ -643,6 +644,8 @@ describe('links', () => {
     const forgeries = [
       { ...link, expires: link.expires + 3_600 },
       { ...link, for: scene.sam.userId },
+      { ...link, by: null },
+      { ...link, by: scene.sam.sessionId },
       { ...link, attachmentId: other.id },
       { ...link, signature: flipped },
       { ...link, signature: signature.slice(0, -1) },
@@ -872,6 +875,8 @@ describe('over HTTP', () => {
     for (const [name, value] of [
       ['for', 'x'],
       ['for', scene.sam.userId],
+      ['by', 'x'],
+      ['by', ''],
       ['expires', '1'],
       ['expires', '-1'],
       ['expires', '99999999999999999999'],

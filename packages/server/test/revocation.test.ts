@@ -1,3 +1,4 @@
+import type { Event } from '@parley/protocol'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Person, startServer, type TestServer, type TestSocket } from '../src/testing.ts'
@@ -36,6 +37,33 @@ async function listening(role: 'agent' | 'supervisor' = 'agent') {
   return { abe, email, link, ears: { socket, stream, poll } }
 }
 
+/** Another session of the same person. */
+async function signIn({ userId, name }: Person, email: string): Promise<Person> {
+  const { body } = await server.rest('POST', '/api/v1/auth/login', { body: { email, password } })
+  return new Person(server.url, userId, name, body.tokens.accessToken)
+}
+
+/** A link of a file, as the socket of this person hears it with its message. */
+async function shareFile(hearer: Person, socket: TestSocket): Promise<string> {
+  const { conversationId } = world
+  await socket.command('conversation.follow', { conversationId, after: 0 })
+  const attachmentId = await upload(server, world.ana, conversationId)
+  const clientMessageId = crypto.randomUUID()
+  await world.ana.call('message.send', {
+    conversationId,
+    clientMessageId,
+    body: '',
+    attachmentIds: [attachmentId],
+  })
+  const told = await socket.until<Extract<Event, { type: 'message.created' }>>(
+    (frame) =>
+      frame.type === 'message.created' && frame.message.attachments.some(({ id }) => id === attachmentId),
+  )
+  const [file] = told.message.attachments
+  expect(file?.url).toContain(`for=${hearer.userId}`)
+  return String(file?.url)
+}
+
 type Ears = { socket: TestSocket; stream: Stream; poll: Stream }
 
 /** What is said from now on reaches everybody but these. */
@@ -70,22 +98,39 @@ async function expectLinkDead(link: string): Promise<void> {
 }
 
 describe('[A7] whose session has ended is out of REST at once, and of everything open within two seconds', () => {
-  test('by logging out; a file link is the person’s, not the session’s', async () => {
-    const { abe, ears } = await listening()
+  test('by logging out', async () => {
+    const { abe, ears, link } = await listening()
     await abe.call('auth.logout', {})
     expect((await abe.try('me.get', {})).status).toBe(401)
     await expectEnded(ears)
+    await expectLinkDead(link)
     await expectDeaf(ears)
   })
 
+  test('[A12] by logging out of one session of two: a file link belongs to the session it was given to', async () => {
+    const { abe, email, ears, link } = await listening()
+    const there = await signIn(abe, email)
+    const socket = await there.connect()
+    const own = await shareFile(there, socket)
+    await abe.call('auth.logout', {})
+    await expectEnded(ears)
+    await expectLinkDead(link)
+    expect((await server.rest('GET', own)).status).toBe(200)
+    await signIn(abe, email)
+    expect((await server.rest('GET', link)).status).toBe(404)
+    await there.call('auth.logout', {})
+    await expectLinkDead(own)
+    expect(await socket.closed(promisedMs)).toBe(4102)
+  })
+
   test('by a changed password, in another session than the one that changed it', async () => {
-    const { abe, email, ears } = await listening()
-    const second = await server.rest('POST', '/api/v1/auth/login', { body: { email, password } })
-    const there = new Person(server.url, abe.userId, 'abe', second.body.tokens.accessToken)
+    const { abe, email, ears, link } = await listening()
+    const there = await signIn(abe, email)
     const stays = await there.connect()
     await there.call('me.password', { current: password, next: 'another horse' })
     expect((await abe.try('me.get', {})).status).toBe(401)
     await expectEnded(ears)
+    await expectLinkDead(link)
     await expectDeaf(ears)
     expect((await there.try('me.get', {})).status).toBe(200)
     expect(await stays.command('unread.get')).toMatchObject({ ok: true })
@@ -240,8 +285,16 @@ test('[A7] an API key that is revoked is out at once, and its socket within two 
   const { apiKey, token } = await world.owner.call('apiKey.create', { name: 'short-lived', role: 'agent' })
   const program = new Person(server.url, '', 'program', token)
   const socket = await program.connect()
+  const { conversation } = await program.call('conversation.create', {
+    kind: 'support',
+    inboxId: server.inboxId,
+  })
+  const attachmentId = await upload(server, program, conversation.id)
+  const { url: link } = await program.call('attachment.get', { attachmentId })
+  expect((await server.rest('GET', link)).status).toBe(200)
   expect((await program.try('me.get', {})).status).toBe(200)
   await world.owner.call('apiKey.revoke', { apiKeyId: apiKey.id })
   expect((await program.try('me.get', {})).status).toBe(401)
+  await expectLinkDead(link)
   expect(await socket.closed(promisedMs)).toBe(4102)
 })

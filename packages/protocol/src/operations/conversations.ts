@@ -434,10 +434,11 @@ export const conversations = {
     access: 'public',
     form: 'bytes',
     summary:
-      'The bytes, by the signed link of an attachment. The link’s owner must still be allowed to see it.',
+      'The bytes, by the signed link of an attachment. The link’s owner must still be allowed to see it, and the session or key that it was given to must stand.',
     params: { attachmentId: S.Id },
     query: {
       for: S.Id,
+      by: Type.Optional(S.Id),
       expires: Type.Integer({ minimum: 0 }),
       signature: Type.String({ minLength: 1, maxLength: 100 }),
       thumbnail: Type.Optional(Type.Boolean()),

@@ -7,8 +7,10 @@ export type Actor = {
   userId: string
   name: string
   role: Role
-  /** Absent for API keys. */
+  /** Absent for API keys, and for people whom a door knows by tokens of its own. */
   sessionId: string | null
+  /** The API key, where one stands behind this. */
+  keyId?: string
   /** Inboxes this person works in. Owners and admins work in all of them, whatever stands here. */
   inboxIds: readonly string[]
   /** Set for a visitor of a widget, who may write to this inbox and no other. */
@@ -18,6 +20,10 @@ export type Actor = {
   /** Network address, for the audit log and limits. */
   address: string | null
 }
+
+/** The very session or key that somebody came by, or null where a door let them in by itself. */
+export const wayInOf = ({ sessionId, keyId }: Pick<Actor, 'sessionId' | 'keyId'>): string | null =>
+  sessionId ?? keyId ?? null
 
 const rank: Record<Role, number> = { owner: 5, admin: 4, supervisor: 3, agent: 2, bot: 1, contact: 0 }
 

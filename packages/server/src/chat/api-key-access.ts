@@ -39,6 +39,7 @@ async function loadActor(db: Db, hash: Buffer): Promise<Actor> {
     name: row.name,
     role: row.role,
     sessionId: null,
+    keyId: row.id,
     inboxIds: row.inbox_ids,
     visitorInboxId: null,
     verified: true,

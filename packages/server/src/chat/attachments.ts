@@ -4,7 +4,7 @@ import type { Attachment } from '@parley/protocol'
 import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import { type Standing, standingOf } from './access.ts'
-import type { Actor } from './actor.ts'
+import { type Actor, wayInOf } from './actor.ts'
 import { cleanFileName, namesExecutable } from './attachments/file-name.ts'
 import { plainFile } from './attachments/file-type.ts'
 import { receive } from './attachments/incoming.ts'
@@ -77,7 +77,7 @@ type NewRow = Kept & Pick<AttachmentRow, 'id' | 'conversation_id' | 'name'>
 /** An upload takes its time: who was put out, signed out or lost their role meanwhile no longer adds to it. */
 function commit(chat: Chat, actor: Actor, row: NewRow): Promise<AttachmentRow> {
   return change(chat, async ({ db }) => {
-    const uploader = await readerOf(db, actor.workspaceId, actor.userId)
+    const uploader = await readerOf(db, { ...actor, wayIn: wayInOf(actor) })
     if (!uploader) throw new Failure('unauthenticated')
     if (row.conversation_id !== null) requireMayAttach(await standingOf(db, uploader, row.conversation_id))
     return db
@@ -149,14 +149,17 @@ export type OpenedAttachment = {
   disposition: 'inline' | 'attachment'
 }
 
-/** The bytes behind a link, if we signed it, it is still good, and its owner may see the file at this moment. */
+/**
+ * The bytes behind a link, if we signed it, it is still good, the session it was given to stands, and its owner may see
+ * the file at this moment.
+ */
 export async function openAttachment(
   chat: Chat,
   { thumbnail = false, ...link }: Link & { thumbnail?: boolean },
 ): Promise<OpenedAttachment> {
   await prepareLinks(chat)
   const workspaceId = workspaceOfLink(chat, link)
-  const reader = workspaceId && (await readerOf(chat.db, workspaceId, link.for))
+  const reader = workspaceId && (await readerOf(chat.db, { workspaceId, userId: link.for, wayIn: link.by }))
   if (!reader) throw notFound()
   const row = await findVisible(chat.db, reader, link.attachmentId)
   const blob = await chat.blobs.get(thumbnail ? thumbnailOf(row.id) : blobOf(row.id))

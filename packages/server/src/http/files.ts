@@ -103,12 +103,20 @@ function drain(request: FastifyRequest): void {
 /** A link that is not of the right form was not made by us: there is nothing here, and no more is said. */
 function linkOf(request: FastifyRequest) {
   const { attachmentId } = request.params as { attachmentId: string }
-  const { for: reader, expires, signature, thumbnail = 'false' } = request.query as Record<string, unknown>
+  const {
+    for: reader,
+    by,
+    expires,
+    signature,
+    thumbnail = 'false',
+  } = request.query as Record<string, unknown>
   if (!isId(attachmentId) || !isId(reader) || typeof signature !== 'string') throw notFound()
+  if (by !== undefined && !isId(by)) throw notFound()
   if (!/^\d{1,12}$/.test(String(expires)) || !/^(true|false)$/.test(String(thumbnail))) throw notFound()
   return {
     attachmentId,
     for: reader,
+    by: by ?? null,
     expires: Number(expires),
     signature,
     thumbnail: String(thumbnail) === 'true',

@@ -1,11 +1,22 @@
 import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Attachment, Message } from '@parley/protocol'
 import type { Store } from '../../store/store.ts'
-import type { Actor } from '../actor.ts'
+import { type Actor, wayInOf } from '../actor.ts'
 import type { Chat } from '../chat.ts'
 
-/** What a link says, all of it under the signature. `for` may open it, as long as they may see the file. */
-export type Link = { attachmentId: string; for: string; expires: number; signature: string }
+/**
+ * What a link says, all of it under the signature. `for` may open it, as long as they may see the file and the session
+ * or key it was made in, `by`, stands. Without one, a door that has tokens of its own let them in.
+ */
+export type Link = {
+  attachmentId: string
+  for: string
+  by: string | null
+  expires: number
+  signature: string
+}
+
+type Viewer = Pick<Actor, 'workspaceId' | 'userId' | 'sessionId' | 'keyId'>
 
 const hourSeconds = 3_600
 
@@ -32,25 +43,21 @@ export async function prepareLinks({ store, db }: Pick<Chat, 'store' | 'db'>): P
 
 const keys = new WeakMap<Store, Buffer>()
 
-/** The attachment with links for this person, good for one to two hours and the same for each hour, so that browsers may cache. */
-export function linked(
-  chat: Pick<Chat, 'store'>,
-  attachment: Attachment,
-  viewer: Pick<Actor, 'workspaceId' | 'userId'>,
-): Attachment {
+/**
+ * The attachment with links for this person in this session, good for one to two hours and the same for each hour, so
+ * that browsers may cache.
+ */
+export function linked(chat: Pick<Chat, 'store'>, attachment: Attachment, viewer: Viewer): Attachment {
   const expires = (Math.floor(Date.now() / 1_000 / hourSeconds) + 2) * hourSeconds
-  const claims = { attachmentId: attachment.id, for: viewer.userId, expires }
-  const query = `for=${viewer.userId}&expires=${expires}&signature=${sign(chat, viewer.workspaceId, claims)}`
+  const by = wayInOf(viewer)
+  const claims = { attachmentId: attachment.id, for: viewer.userId, by, expires }
+  const query = `for=${viewer.userId}${by ? `&by=${by}` : ''}&expires=${expires}&signature=${sign(chat, viewer.workspaceId, claims)}`
   const url = `${pathOf(attachment.id)}?${query}`
   return { ...attachment, url, thumbnailUrl: attachment.thumbnailUrl && `${url}&thumbnail=true` }
 }
 
 /** The message with links for this person: the last step before it leaves for them, since they differ for each reader. */
-export function linkedMessage(
-  chat: Pick<Chat, 'store'>,
-  message: Message,
-  viewer: Pick<Actor, 'workspaceId' | 'userId'>,
-): Message {
+export function linkedMessage(chat: Pick<Chat, 'store'>, message: Message, viewer: Viewer): Message {
   if (message.attachments.length === 0) return message
   return {
     ...message,
@@ -71,7 +78,7 @@ export function workspaceOfLink(chat: Pick<Chat, 'store'>, link: Link): string |
 function sign(chat: Pick<Chat, 'store'>, workspaceId: string, link: Omit<Link, 'signature'>): string {
   const key = keys.get(chat.store)
   if (!key) throw new Error('prepareLinks() must come before the first link')
-  const claims = [workspaceId, link.attachmentId, link.for, link.expires].join('\n')
+  const claims = [workspaceId, link.attachmentId, link.for, link.by ?? '', link.expires].join('\n')
   const code = createHmac('sha256', key).update(claims).digest()
   return Buffer.concat([Buffer.from(workspaceId.replaceAll('-', ''), 'hex'), code]).toString('base64url')
 }
