@@ -7,6 +7,7 @@ import { type Actor, isStaff, participantRoleOf } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Chat, change } from './chat.ts'
 import { statusWhenOpen, writeStatus } from './conversation-states.ts'
+import { eraseConversation } from './erasure.ts'
 import { Failure, invalid, notFound } from './failure.ts'
 import { hasGrant, requireGrant } from './grants.ts'
 import { record } from './log.ts'
@@ -113,7 +114,7 @@ function wantedStatus(conversation: ConversationRow, { status }: UpdatingRules) 
   return wanted === conversation.status ? undefined : wanted
 }
 
-/** Deletes for all: content is emptied, the numbering stays, and nobody finds it again. */
+/** Deletes for all: content is erased, the numbering stays, and nobody finds it again. */
 export async function deleteConversation(
   chat: Chat,
   actor: Actor,
@@ -121,26 +122,9 @@ export async function deleteConversation(
 ): Promise<void> {
   await change(chat, async (change) => {
     const { conversation } = await requireStaff(change.db, actor, conversationId)
-    const here = { workspace_id: actor.workspaceId, conversation_id: conversationId }
-    await record(
-      change,
-      { workspaceId: actor.workspaceId, id: conversationId },
-      { type: 'conversation.deleted', actorId: actor.userId },
-    )
-    await sql`update message set body = '', metadata = null, retracted_at = coalesce(retracted_at, clock_timestamp())
-      where workspace_id = ${here.workspace_id} and conversation_id = ${here.conversation_id}`.execute(
-      change.db,
-    )
-    await sql`update message_revision set body = ''
-      where workspace_id = ${here.workspace_id} and conversation_id = ${here.conversation_id}`.execute(
-      change.db,
-    )
-    await change.db
-      .updateTable('conversation')
-      .set({ deleted_at: sql`now()`, subject: '', metadata: '{}' })
-      .where('workspace_id', '=', actor.workspaceId)
-      .where('id', '=', conversationId)
-      .execute()
+    const here = { workspaceId: actor.workspaceId, id: conversationId }
+    await record(change, here, { type: 'conversation.deleted', actorId: actor.userId })
+    await eraseConversation(change.db, here)
     await audit(change.db, actor, {
       action: 'conversation.delete',
       targetType: 'conversation',

@@ -5,7 +5,10 @@ import type { Change, LoggedEntry } from './chat.ts'
 import { notFound } from './failure.ts'
 import { type ShownRow, shownColumns, viewMessages } from './message-view.ts'
 
-/** What is stored of an entry that is not a message. Content stays with its message, so erasing it there is enough. */
+/**
+ * What is stored of an entry that is not a message. Content stays with its message, so erasing it there is enough; what else
+ * somebody wrote, `eraseConversation` takes out.
+ */
 export type EventData =
   | { type: 'conversation.created' }
   | { type: 'conversation.updated'; changes: Extract<LogEvent, { type: 'conversation.updated' }>['changes'] }

@@ -4,6 +4,7 @@ import type { Db } from '../store/store.ts'
 import type { Actor } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Chat, change } from './chat.ts'
+import { removeFilesOf } from './erasure.ts'
 import { Failure, invalid, notFound } from './failure.ts'
 import { requireGrant } from './grants.ts'
 import { findMessage } from './history.ts'
@@ -36,7 +37,7 @@ export async function editMessage(
   })
 }
 
-/** Empties a message: one's own, or any for the team. Earlier texts go with it; its place in the numbering stays. */
+/** Empties a message: one's own, or any for the team. Earlier texts and files go with it; its place in the numbering stays. */
 export async function retractMessage(
   chat: Chat,
   actor: Actor,
@@ -59,6 +60,7 @@ export async function retractMessage(
       { type: 'message.retracted', actorId: actor.userId, visibility: row.visibility, messageId },
     )
     await update(change.db, row, { body: '', metadata: null, retracted_at: at })
+    await removeFilesOf(change.db, row.workspace_id, row.id)
     if (row.sender_id !== actor.userId) await auditRetraction(change.db, actor, row)
     return reload(change.db, row)
   })

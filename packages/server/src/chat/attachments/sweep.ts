@@ -17,7 +17,7 @@ const batch = 500
 
 /**
  * Removes what uploads left behind: files never sent with a message within a day, and, older than `olderThanMs`,
- * bytes without a row (we died between the two) and bytes half written. Call it well within each hour with an age
+ * bytes without a row (their message was retracted or deleted, or we died between the two) and bytes half written. Call it well within each hour with an age
  * above that of the slowest upload; it may run on many nodes at once, and be killed at any point.
  */
 export async function sweepAttachments(
