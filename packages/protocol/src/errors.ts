@@ -71,6 +71,11 @@ export const errors = {
     retry: false,
     message: 'The conversation is not in a state that allows this.',
   },
+  too_many_reactions: {
+    status: 409,
+    retry: false,
+    message: 'You have as many reactions on this message as one person may; take one back first.',
+  },
   last_owner: { status: 409, retry: false, message: 'A workspace keeps at least one owner.' },
   setup_done: { status: 409, retry: false, message: 'This server already has its first owner.' },
   too_large: { status: 413, retry: false, message: 'The body is larger than the limit.' },

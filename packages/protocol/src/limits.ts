@@ -12,6 +12,7 @@ export const limits = {
   passwordLength: 200,
   passwordMinLength: 8,
   emojiLength: 32,
+  reactionsPerPerson: 20,
   historyPage: 200,
   listPage: 200,
   groupSize: 1_000,

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { Emoji } from '../emoji.ts'
 import * as E from '../entities.ts'
 import { LogEvent, NewMessage } from '../events.ts'
 import { limits } from '../limits.ts'
@@ -273,9 +274,9 @@ export const conversations = {
     access: 'user',
     realtime: true,
     summary: 'Add my reaction. Twice is once.',
-    params: { messageId: S.Id, emoji: Type.String({ minLength: 1, maxLength: limits.emojiLength }) },
+    params: { messageId: S.Id, emoji: Emoji },
     result: E.Message,
-    errors: ['not_found', 'grant_required'],
+    errors: ['not_found', 'grant_required', 'too_many_reactions'],
   }),
   'message.unreact': operation({
     method: 'DELETE',

@@ -89,29 +89,9 @@ export async function setReaction(
     if (!removed && row.visibility === 'everyone') {
       await requireGrant(change.db, actor, row.conversation_id, 'write')
     }
-    const key = {
-      workspace_id: row.workspace_id,
-      conversation_id: row.conversation_id,
-      seq: row.seq,
-      person_id: actor.userId,
-      emoji,
-    }
     const changed = removed
-      ? await change.db
-          .deleteFrom('reaction')
-          .where('workspace_id', '=', key.workspace_id)
-          .where('conversation_id', '=', key.conversation_id)
-          .where('seq', '=', key.seq)
-          .where('person_id', '=', key.person_id)
-          .where('emoji', '=', emoji)
-          .returning('seq')
-          .executeTakeFirst()
-      : await change.db
-          .insertInto('reaction')
-          .values(key)
-          .onConflict((conflict) => conflict.doNothing())
-          .returning('seq')
-          .executeTakeFirst()
+      ? await takeBack(change.db, row, actor, emoji)
+      : await react(change.db, row, actor, emoji)
     if (changed) {
       await record(
         change,
@@ -129,6 +109,46 @@ export async function setReaction(
     }
     return viewMessage(change.db, row)
   })
+}
+
+async function takeBack(db: Db, row: MessageRow, actor: Actor, emoji: string): Promise<boolean> {
+  const gone = await db
+    .deleteFrom('reaction')
+    .where('workspace_id', '=', row.workspace_id)
+    .where('conversation_id', '=', row.conversation_id)
+    .where('seq', '=', row.seq)
+    .where('person_id', '=', actor.userId)
+    .where('emoji', '=', emoji)
+    .returning('seq')
+    .executeTakeFirst()
+  return gone !== undefined
+}
+
+async function react(db: Db, row: MessageRow, actor: Actor, emoji: string): Promise<boolean> {
+  const added = await db
+    .insertInto('reaction')
+    .values({
+      workspace_id: row.workspace_id,
+      conversation_id: row.conversation_id,
+      seq: row.seq,
+      person_id: actor.userId,
+      emoji,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('seq')
+    .executeTakeFirst()
+  if (!added) return false
+  const { mine } = await db
+    .selectFrom('reaction')
+    .select(sql<number>`count(*)::int`.as('mine'))
+    .where('workspace_id', '=', row.workspace_id)
+    .where('conversation_id', '=', row.conversation_id)
+    .where('seq', '=', row.seq)
+    .where('person_id', '=', actor.userId)
+    .executeTakeFirstOrThrow()
+  const limit = limits.reactionsPerPerson
+  if (mine > limit) throw new Failure('too_many_reactions', { limit })
+  return true
 }
 
 async function keepRevision(db: Db, row: MessageRow, actor: Actor): Promise<void> {

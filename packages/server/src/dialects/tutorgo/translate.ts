@@ -1,6 +1,7 @@
 import {
   type Attachment,
   findTextFault,
+  isEmoji,
   limits,
   type Message,
   type Presence,
@@ -141,7 +142,7 @@ export function readDeletion(payload: unknown): { messageId: string } {
 export function readReaction(payload: unknown): { messageId: string; emoji: string; removed: boolean } {
   const { messageId, emoji, remove = false } = fieldsOf(payload)
   if (isAbsent(messageId) || isAbsent(emoji)) throw missing('messageId', 'emoji')
-  const fits = typeof emoji === 'string' && emoji.trim() !== '' && emoji.length <= limits.emojiLength
+  const fits = typeof emoji === 'string' && (isEmoji(emoji) || (remove && emoji.length <= limits.emojiLength))
   if (!fits || typeof remove !== 'boolean') throw new Refusal(400, texts.notText)
   return { messageId: messageIdOf(messageId), emoji, removed: remove }
 }
