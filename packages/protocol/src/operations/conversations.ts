@@ -82,7 +82,7 @@ export const conversations = {
       metadata: Type.Optional(S.Metadata),
     },
     result: E.ConversationSummary,
-    errors: ['not_found', 'forbidden'],
+    errors: ['not_found', 'forbidden', 'grant_required', 'conversation_archived'],
   }),
   'conversation.assign': operation({
     method: 'PUT',
@@ -139,7 +139,8 @@ export const conversations = {
     path: '/conversations/{conversationId}/archive',
     access: 'agent',
     realtime: true,
-    summary: 'Put away: read-only until reopened.',
+    summary:
+      'Put away: read-only until reopened. Only the team may still retract what others wrote, or delete it.',
     params,
     result: E.ConversationSummary,
     errors: ['not_found'],
@@ -172,7 +173,7 @@ export const conversations = {
       'Bring somebody in, or back: the team anywhere, a member in a group. Adding twice is one joining.',
     params: { conversationId, userId: S.Id },
     result: E.Participant,
-    errors: ['not_found', 'wrong_state', 'forbidden'],
+    errors: ['not_found', 'wrong_state', 'forbidden', 'conversation_archived'],
   }),
   'participant.remove': operation({
     method: 'DELETE',
@@ -266,7 +267,7 @@ export const conversations = {
     summary: 'Empty a message: my own, or any for the team. Its place in the numbering stays.',
     params: { messageId: S.Id },
     result: E.Message,
-    errors: ['not_found', 'forbidden'],
+    errors: ['not_found', 'forbidden', 'conversation_archived'],
   }),
   'message.react': operation({
     method: 'PUT',
@@ -276,7 +277,7 @@ export const conversations = {
     summary: 'Add my reaction. Twice is once.',
     params: { messageId: S.Id, emoji: Emoji },
     result: E.Message,
-    errors: ['not_found', 'grant_required', 'too_many_reactions'],
+    errors: ['not_found', 'grant_required', 'too_many_reactions', 'conversation_archived'],
   }),
   'message.unreact': operation({
     method: 'DELETE',
@@ -286,7 +287,7 @@ export const conversations = {
     summary: 'Take my reaction back.',
     params: { messageId: S.Id, emoji: Type.String({ minLength: 1, maxLength: limits.emojiLength }) },
     result: E.Message,
-    errors: ['not_found'],
+    errors: ['not_found', 'conversation_archived'],
   }),
   'message.revisions': operation({
     method: 'GET',
@@ -383,7 +384,7 @@ export const conversations = {
     summary: 'Say that I am typing, or have stopped. Forgotten after a few seconds.',
     params,
     body: { typing: Type.Boolean() },
-    errors: ['not_found'],
+    errors: ['not_found', 'grant_required'],
   }),
   'presence.get': operation({
     method: 'POST',

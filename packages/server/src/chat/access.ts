@@ -80,6 +80,11 @@ export async function requireStaff(db: Db, actor: Actor, conversationId: string)
   return standing
 }
 
+/** What is archived can be read, and not written to before it is opened again. */
+export function requireWritable({ conversation }: Pick<Standing, 'conversation'>): void {
+  if (conversation.status === 'archived') throw new Failure('conversation_archived')
+}
+
 /** Whether there is such a conversation at all, for doors that have to tell "not yours" from "not there". */
 export async function isConversation(db: Db, workspaceId: string, conversationId: string): Promise<boolean> {
   const found = await db

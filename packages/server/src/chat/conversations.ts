@@ -2,7 +2,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import type { ConversationSummary, InputOf } from '@parley/protocol'
 import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
-import { type ConversationRow, requireStaff, standingOf } from './access.ts'
+import { type ConversationRow, requireStaff, requireWritable, standingOf } from './access.ts'
 import { type Actor, isStaff, participantRoleOf } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Chat, change } from './chat.ts'
@@ -89,6 +89,7 @@ export async function updateConversation(
     const hasContent = Object.keys(changes).length > 0 || metadata !== undefined
     const status = wantedStatus(conversation, rules)
     if (!hasContent && !status) return
+    if (!status) requireWritable({ conversation })
     const here = { workspaceId: actor.workspaceId, id: conversationId }
     const closedAt = status && (await writeStatus(change.db, here, { status }))
     if (hasContent) {

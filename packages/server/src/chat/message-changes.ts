@@ -1,6 +1,7 @@
 import { byteLength, type InputOf, limits, type Message } from '@parley/protocol'
 import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
+import { requireWritable } from './access.ts'
 import type { Actor } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Chat, change } from './chat.ts'
@@ -23,7 +24,7 @@ export async function editMessage(
     const { row, standing } = await findMessage(change.db, actor, messageId, { lock: true })
     if (row.sender_id !== actor.userId) throw new Failure('forbidden')
     if (row.retracted_at || row.kind === 'system') throw new Failure('wrong_state')
-    if (standing.conversation.status === 'archived') throw new Failure('conversation_archived')
+    requireWritable(standing)
     if (row.body === body) return viewMessage(change.db, row)
     if (row.visibility === 'everyone') await requireGrant(change.db, actor, row.conversation_id, 'write')
     await keepRevision(change.db, row, actor)
@@ -37,7 +38,10 @@ export async function editMessage(
   })
 }
 
-/** Empties a message: one's own, or any for the team. Earlier texts and files go with it; its place in the numbering stays. */
+/**
+ * Empties a message: one's own, or any for the team, which may do so in an archived conversation too. Earlier texts and files
+ * go with it; its place in the numbering stays.
+ */
 export async function retractMessage(
   chat: Chat,
   actor: Actor,
@@ -47,6 +51,7 @@ export async function retractMessage(
     const { row, standing } = await findMessage(change.db, actor, messageId, { lock: true })
     if (row.sender_id !== actor.userId && !standing.staff) throw new Failure('forbidden')
     if (row.retracted_at) return viewMessage(change.db, row)
+    if (row.sender_id === actor.userId) requireWritable(standing)
     await change.db
       .updateTable('message_revision')
       .set({ body: '' })
@@ -84,8 +89,9 @@ export async function setReaction(
   { messageId, emoji, removed }: InputOf<'message.react'> & { removed: boolean },
 ): Promise<Message> {
   return change(chat, async (change) => {
-    const { row } = await findMessage(change.db, actor, messageId, { lock: true })
+    const { row, standing } = await findMessage(change.db, actor, messageId, { lock: true })
     if (row.retracted_at) throw notFound()
+    requireWritable(standing)
     if (!removed && row.visibility === 'everyone') {
       await requireGrant(change.db, actor, row.conversation_id, 'write')
     }

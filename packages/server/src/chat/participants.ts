@@ -1,7 +1,7 @@
 import type { InputOf, Participant, ParticipantRole, ResultOf, Role } from '@parley/protocol'
 import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
-import { standingOf } from './access.ts'
+import { requireWritable, standingOf } from './access.ts'
 import { visiblePeople } from './acquaintance.ts'
 import { type Actor, participantRoleOf } from './actor.ts'
 import { audit } from './audit.ts'
@@ -20,16 +20,21 @@ export async function listParticipants(
   return { participants: await participantsOf(chat.db, actor.workspaceId, conversationId) }
 }
 
+/** What a door may ask beyond the API: that an archived conversation can be shown to somebody more. */
+export type AddingRules = { intoArchived?: boolean }
+
 /** Brings somebody in, or back. The team may anywhere but in a direct conversation; a member may in a group. */
 export async function addParticipant(
   chat: Chat,
   actor: Actor,
   { conversationId, userId }: InputOf<'participant.add'>,
+  { intoArchived = false }: AddingRules = {},
 ): Promise<Participant> {
   return change(chat, async (change) => {
     const standing = await standingOf(change.db, actor, conversationId, { lock: true })
     if (standing.conversation.kind === 'direct') throw new Failure('wrong_state')
     if (!standing.staff && standing.conversation.kind !== 'group') throw new Failure('forbidden')
+    if (!intoArchived) requireWritable(standing)
     const person = await change.db
       .selectFrom('person')
       .select(['role'])

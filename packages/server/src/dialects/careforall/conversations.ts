@@ -82,7 +82,7 @@ export async function assigned(door: Door, actor: Actor, name: string, adminName
   const { conversation } = await getConversation(door.chat, actor, { conversationId })
   const userId = adminName === undefined ? actor.userId : await adminNamed(door, adminName)
   const isOver = conversation.status === 'closed' || conversation.status === 'archived'
-  if (isOver) await addParticipant(door.chat, actor, { conversationId, userId })
+  if (isOver) await addParticipant(door.chat, actor, { conversationId, userId }, { intoArchived: true })
   else await assignConversation(door.chat, actor, { conversationId, userId })
   return { conversationId: name, participants: await participantsOf(door, conversationId) }
 }
