@@ -17,7 +17,7 @@ test('[A11] whoever is no agent neither goes without a grant nor meets the team 
   const owner = await server.person('owner')
   const [ana, sam] = [await server.person('contact', 'ana'), await server.person('agent', 'sam')]
   const bea = await server.person('contact', 'bea')
-  const pair = { kind: 'direct', participantIds: [bea.userId] } as const
+  const pair = { kind: 'direct' as const, participantIds: [bea.userId] }
   const { id: grantId } = await owner.call('grant.create', { userIds: [ana.userId, bea.userId] })
   expect((await ana.try('conversation.create', { ...pair, grantRequired: false })).status).toBe(403)
   const { conversation: direct } = await ana.call('conversation.create', pair)

@@ -1,6 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
 import type { ConversationSummary, InputOf } from '@parley/protocol'
-import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import { type ConversationRow, requireStaff, requireWritable, standingOf } from './access.ts'
 import { type Actor, isStaff, participantRoleOf } from './actor.ts'
