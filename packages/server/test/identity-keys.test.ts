@@ -60,6 +60,16 @@ test('a person is made on first sight, found again, and follows what the token s
   expect(audit.entries.filter(({ action }) => action === 'user.claimedRole')).toHaveLength(2)
 })
 
+test('[A5] a token is swapped for an inbox of its own workspace only, and makes a visitor of whoever it names', async () => {
+  const secret = newSecret()
+  await admin.call('identityKey.create', { kind: 'hs256', secret, staffRoles: { A: 'agent' } })
+  const swap = async (inboxId: string) =>
+    exchange(await sign({ sub: 'vic', role: 'A', aud: inboxId }, hmac(secret)), { inboxId })
+  expect(codeOf(await swap((await server.workspace()).inboxId))).toBe('not_found')
+  expect(codeOf(await swap(crypto.randomUUID()))).toBe('not_found')
+  expect((await swap(server.inboxId)).body.user).toMatchObject({ externalId: 'vic', role: 'contact' })
+})
+
 test('nobody becomes an owner’s double, and whoever was switched off stays off', async () => {
   const secret = newSecret()
   await owner.call('identityKey.create', { kind: 'hs256', secret, staffRoles: { A: 'admin' } })

@@ -152,6 +152,7 @@ export async function findInbox(db: Db, workspaceId: string, inboxId?: string): 
     .executeTakeFirstOrThrow(notFound)
 }
 
+/** The inbox of this id, if it is one of the workspace's; otherwise `not_found`. */
 export async function requireInbox(db: Db, workspaceId: string, inboxId: string): Promise<InboxRow> {
   return db
     .selectFrom('inbox')

@@ -4,6 +4,7 @@ import type { Db } from '../store/store.ts'
 import { type Chat, change } from './chat.ts'
 import { Failure } from './failure.ts'
 import { meetHolder } from './identities.ts'
+import { requireInbox } from './inboxes.ts'
 import { checkPassword } from './passwords.ts'
 import { type Caller, openSession } from './sessions.ts'
 import { type PersonRow, viewUser } from './user-view.ts'
@@ -31,9 +32,11 @@ export async function exchangeToken(
   { token, workspace: slug, inboxId }: InputOf<'auth.exchange'>,
 ): Promise<Session> {
   const workspace = await findWorkspace(chat.db, slug)
+  if (inboxId) await requireInbox(chat.db, workspace.id, inboxId)
   const person = await meetHolder(chat, workspace.id, token, inboxId ?? null)
   const tokens = await change(chat, ({ db }) => openSession(chat, db, person, { inboxId }))
-  return { user: viewUser(person), workspace: viewWorkspace(chat, workspace), tokens }
+  const user = { ...viewUser(person), ...(inboxId && { role: 'contact' as const }) }
+  return { user, workspace: viewWorkspace(chat, workspace), tokens }
 }
 
 /**

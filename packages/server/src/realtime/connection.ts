@@ -11,7 +11,7 @@ import {
 } from '@parley/protocol'
 import { standingOf } from '../chat/access.ts'
 import { visiblePeople } from '../chat/acquaintance.ts'
-import type { Actor } from '../chat/actor.ts'
+import { type Actor, wayInOf } from '../chat/actor.ts'
 import { linkedMessage } from '../chat/attachments.ts'
 import { Failure, faultOf } from '../chat/failure.ts'
 import { requireOrigin } from '../chat/origins.ts'
@@ -89,13 +89,13 @@ export class Connection implements Listener, Peer {
   }
 
   /**
-   * Whether this is the session that opened it, or a key of the same person and role. Another session of theirs may not do
-   * as much: in a widget somebody of the team is a visitor.
+   * Whether this is the session, or the key, that opened it. Another one of the same person may not do as much: in a widget
+   * somebody of the team is a visitor.
    */
-  belongsTo({ workspaceId, userId, sessionId, role }: Actor): boolean {
+  belongsTo(actor: Actor): boolean {
     const own = this.#actor
-    if (own?.workspaceId !== workspaceId || own.userId !== userId) return false
-    return own.sessionId === sessionId && own.role === role
+    if (own?.workspaceId !== actor.workspaceId || own.userId !== actor.userId) return false
+    return wayInOf(own) === wayInOf(actor)
   }
 
   /** A text frame from the peer. */
