@@ -13,6 +13,17 @@ async function cast(server: TestServer) {
   return { ana, sam, id: conversation.id }
 }
 
+/** ana and bea are in a group that the owner made. */
+async function group(server: TestServer) {
+  const owner = await server.person('owner')
+  const [ana, bea] = [await server.person('contact', 'ana'), await server.person('contact', 'bea')]
+  const { conversation } = await owner.call('conversation.create', {
+    kind: 'group',
+    participantIds: [ana.userId, bea.userId],
+  })
+  return { owner, ana, bea, id: conversation.id }
+}
+
 describe('a conversation heard live', () => {
   test('[L1] both sides hear every entry once, in order, and the contact sees a hole where a note stands', async () => {
     await using server = await startServer()
@@ -236,32 +247,22 @@ describe('hints that get lost', () => {
 describe('who may hear', () => {
   test('[A7] whoever is put out of a conversation stops hearing it and is told so', async () => {
     await using server = await startServer()
-    const owner = await server.person('owner')
-    const [ana, bea] = [await server.person('contact', 'ana'), await server.person('contact', 'bea')]
-    const { conversation } = await owner.call('conversation.create', {
-      kind: 'group',
-      participantIds: [ana.userId, bea.userId],
-    })
-    const socket = await bea.connect({ follow: [{ conversationId: conversation.id, after: 0 }] })
+    const { owner, ana, bea, id } = await group(server)
+    const socket = await bea.connect({ follow: [{ conversationId: id, after: 0 }] })
     await socket.until((frame) => frame.type === 'caughtup')
-    await owner.call('participant.remove', { conversationId: conversation.id, userId: bea.userId })
+    await owner.call('participant.remove', { conversationId: id, userId: bea.userId })
     await socket.until((frame) => frame.type === 'conversation.lost')
-    await ana.send(conversation.id, 'now she is gone')
+    await ana.send(id, 'now she is gone')
     await wait(200)
     expect(JSON.stringify(socket.heard)).not.toContain('now she is gone')
-    expect((await bea.try('message.list', { conversationId: conversation.id })).status).toBe(404)
+    expect((await bea.try('message.list', { conversationId: id })).status).toBe(404)
   })
 
   test('[R14] whoever follows nothing and is put out of a conversation is told that it is lost', async () => {
     await using server = await startServer()
-    const owner = await server.person('owner')
-    const [ana, bea] = [await server.person('contact', 'ana'), await server.person('contact', 'bea')]
-    const { conversation } = await owner.call('conversation.create', {
-      kind: 'group',
-      participantIds: [ana.userId, bea.userId],
-    })
+    const { owner, bea, id } = await group(server)
     const beaHears = await bea.connect()
-    await owner.call('participant.remove', { conversationId: conversation.id, userId: bea.userId })
+    await owner.call('participant.remove', { conversationId: id, userId: bea.userId })
     await beaHears.until((frame) => frame.type === 'conversation.lost', 1_000)
   })
 
