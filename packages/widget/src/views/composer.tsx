@@ -31,8 +31,7 @@ export function Composer({ chat, view, draft }: ComposerProps) {
     if (!view.isOver) setGoesOn(false)
   }, [view.isOver])
 
-  // Another tab wrote: follow it, unless somebody is writing here.
-  useEffect(() => draft.onChange(() => field.current?.matches(':focus') || setText(draft.get())), [draft])
+  useEffect(() => draft.onChange(() => setText(draft.get())), [draft])
 
   // The field is as high as its text
   useLayoutEffect(() => {
