@@ -125,8 +125,10 @@ export function connect(options: ConnectOptions, parts: Pick<ConnectionOptions, 
   function markRead(id: string, seq: number) {
     const userId = me.get()
     if (userId) {
-      const receipt = { ...emptyReceipt(userId), ...lists.row(id)?.receipt, read: seq, delivered: seq }
-      lists.hear({ type: 'receipt.moved', conversationId: id, receipt })
+      const receipt = { ...emptyReceipt(userId), read: seq, delivered: seq }
+      const event = { type: 'receipt.moved', conversationId: id, receipt } as const
+      lists.hear(event)
+      conversations.get(id)?.hear(event)
     }
     mark.move(id, { read: seq, delivered: seq })
   }

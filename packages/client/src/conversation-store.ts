@@ -5,7 +5,6 @@ import {
   begin,
   type ConversationState,
   emptyConversation,
-  emptyReceipt,
   extend,
   moveReceipt,
   settle,
@@ -44,6 +43,7 @@ export type ConversationOptions = {
     | undefined
   outbox: Outbox
   upload(file: Blob, name?: string): ReturnType<ConversationStore['upload']>
+  /** Comes back as `receipt.moved`. */
   markRead(seq: number): void
 }
 
@@ -348,11 +348,7 @@ export function openConversation(options: ConversationOptions) {
     loadEarlier,
     markRead(seq = state.messages.at(-1)?.seq ?? 0) {
       const me = options.me()
-      const mine = me ? state.receipts[me] : undefined
-      if (!seq || (mine && mine.read >= seq)) return
-      if (me) state = moveReceipt(state, { ...emptyReceipt(me), ...mine, delivered: seq, read: seq })
-      options.markRead(seq)
-      change()
+      if (seq > ((me && state.receipts[me]?.read) || 0)) options.markRead(seq)
     },
     setTyping: typing.set,
     reload: () => load(),

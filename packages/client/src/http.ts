@@ -40,7 +40,7 @@ export function http(options: HttpOptions): Http {
         response = await (options.fetch ?? fetch)(url(path), {
           method,
           headers,
-          body: form ? body : body === undefined ? null : JSON.stringify(body),
+          body: form ? body : JSON.stringify(body),
           signal: signal ?? null,
           cache: 'no-store',
           credentials: 'omit',

@@ -44,8 +44,7 @@ export function marks(tell: (conversationId: string, mark: Mark) => Promise<unkn
   return {
     move(conversationId: string, mark: Mark) {
       const known = highest(told.get(conversationId), waiting.get(conversationId))
-      const news = highest(known, mark)
-      if (news.delivered === known.delivered && news.read === known.read) return
+      if (mark.delivered <= known.delivered && mark.read <= known.read) return
       waiting.set(conversationId, highest(waiting.get(conversationId), mark))
       schedule(gatherMs)
     },
