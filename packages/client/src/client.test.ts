@@ -4,7 +4,10 @@ import { FakeServer } from './fake-server.ts'
 import type { Command, Transport } from './transports/transport.ts'
 
 beforeEach(() => void vi.useFakeTimers())
-afterEach(() => void vi.useRealTimers())
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
 
 /** ana, who looks at her conversation with sam. */
 async function setting() {
@@ -108,6 +111,15 @@ describe('a conversation on the screen', () => {
     await settle()
     expect(conversation.get().messages.at(-1)?.body).toBe('ab\ufffd')
     expect(() => conversation.send({ body: '' })).toThrow('nothing')
+    close()
+  })
+
+  test('a page without https sends as any other', async () => {
+    vi.stubGlobal('crypto', { getRandomValues: crypto.getRandomValues.bind(crypto) })
+    const { conversation, settle, statuses, close } = await setting()
+    conversation.send({ body: 'hello' })
+    await settle()
+    expect(statuses().at(-1)).toBe('sent')
     close()
   })
 

@@ -11,6 +11,7 @@ import {
   surround,
 } from './conversation.ts'
 import { errorFrom, ParleyError } from './error.ts'
+import { newId } from './new-id.ts'
 import type { Entry, Outbox } from './outbox.ts'
 import { showMessages } from './shown.ts'
 import { Cell } from './store.ts'
@@ -321,7 +322,7 @@ export function openConversation(options: ConversationOptions) {
   // ---- writing
 
   function write(name: Entry['name'], draft: Draft): string {
-    const { clientMessageId = crypto.randomUUID(), attachments = [], ...rest } = draft
+    const { clientMessageId = newId(), attachments = [], ...rest } = draft
     // What the store could not keep byte for byte is refused by the server; pasted text may hold it.
     const body = rest.body?.toWellFormed().replaceAll('\0', '')
     if (!body && !attachments.length)

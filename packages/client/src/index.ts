@@ -26,6 +26,7 @@
 export type * from './api.ts'
 export { connect } from './client.ts'
 export { ParleyError, type ParleyErrorCode } from './error.ts'
+export { newId } from './new-id.ts'
 export { type VisitorSession, type VisitorSessionOptions, visitorSession } from './session.ts'
 export { browserStorage, memoryStorage } from './storage.ts'
 export type { Store } from './store.ts'

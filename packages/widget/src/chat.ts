@@ -4,6 +4,7 @@ import {
   type ConversationStore,
   type ConversationView,
   connect,
+  newId,
   type Parley,
   type ParleyError,
   type ParleyStorage,
@@ -283,10 +284,4 @@ function refusalOf(state: ConnectionState): ChatView['refusal'] {
   if (state.reason === 'origin_refused') return 'origin'
   if (state.error?.code === 'not_found') return 'gone'
   return state.reason === 'unauthenticated' || state.reason === 'revoked' ? 'identity' : 'gone'
-}
-
-/** A name for a message. `crypto.randomUUID` is missing on pages without https. */
-export function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

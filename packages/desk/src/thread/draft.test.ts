@@ -1,6 +1,8 @@
 import { memoryStorage } from '@parley/client'
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { draftShelf, emptyDraft } from './draft.ts'
+
+afterEach(() => void vi.unstubAllGlobals())
 
 test('a draft outlives the page, for its writer and its conversation', () => {
   const storage = memoryStorage()
@@ -25,4 +27,9 @@ test('an emptied draft leaves nothing behind, and a spoilt one is an empty one',
 
 test('each draft is a message of its own', () => {
   expect(emptyDraft().clientMessageId).not.toBe(emptyDraft().clientMessageId)
+})
+
+test('a draft begins on a page without https, too', () => {
+  vi.stubGlobal('crypto', { getRandomValues: crypto.getRandomValues.bind(crypto) })
+  expect(emptyDraft().clientMessageId).not.toBe('')
 })

@@ -1,4 +1,4 @@
-import type { ParleyStorage } from '@parley/client'
+import { newId, type ParleyStorage } from '@parley/client'
 import type { Attachment } from '@parley/protocol'
 
 /** What is being written in one conversation. It outlives the page. */
@@ -11,7 +11,7 @@ export type ComposerDraft = {
 }
 
 export function emptyDraft(isNote = false): ComposerDraft {
-  return { body: '', isNote, attachments: [], clientMessageId: crypto.randomUUID() }
+  return { body: '', isNote, attachments: [], clientMessageId: newId() }
 }
 
 /** Drafts of one person in this browser. What cannot be read any more is an empty draft. */

@@ -1,6 +1,7 @@
+import { newId } from '@parley/client'
 import type { Attachment } from '@parley/protocol'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { type Chat, type ChatView, newId } from '../chat.ts'
+import type { Chat, ChatView } from '../chat.ts'
 import type { DraftBox } from '../draft.ts'
 import { strings } from '../strings.ts'
 import { ClipIcon, CloseIcon, SendIcon } from './icons.tsx'
