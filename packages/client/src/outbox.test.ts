@@ -163,4 +163,30 @@ describe('the outbox', () => {
     first.box.close()
     second.box.close()
   })
+
+  test('[O1] what is closed while it sends ends quietly, and keeps nothing that was stored', async () => {
+    const storage = { ...memoryStorage(), shared: true }
+    const ends: (() => void)[] = []
+    const s = setting(
+      (entry) =>
+        new Promise((resolve, reject) => {
+          if (entry.clientMessageId === 'one') ends.push(() => void stored(entry).then(resolve))
+          else ends.push(() => reject(new ParleyError('network', 'Away.')))
+        }),
+      storage,
+    )
+    s.write('one')
+    s.box.add({
+      clientMessageId: 'two',
+      conversationId: 'd',
+      name: 'message.send',
+      draft: { attachments: [] },
+    })
+    await soon()
+    s.box.close()
+    for (const end of ends) end()
+    await soon()
+    expect(s.settled).toEqual(['one'])
+    expect(storage.keys('test:')).toEqual(['test:outbox:two'])
+  })
 })

@@ -54,7 +54,7 @@ export function outbox(options: OutboxOptions) {
   const running = new Set<string>()
   const timers = new Map<string, ReturnType<typeof setTimeout>>()
   const tries = new Map<string, number>()
-  const channel =
+  let channel =
     storage.shared && globalThis.BroadcastChannel ? new BroadcastChannel(`${options.namespace}:outbox`) : null
   let closed = false
   let latest = 0
@@ -193,6 +193,8 @@ export function outbox(options: OutboxOptions) {
       closed = true
       for (const timer of timers.values()) clearTimeout(timer)
       channel?.close()
+      // A send may still end: what is closed takes no word of it.
+      channel = null
     },
   }
 }
