@@ -11,11 +11,12 @@ export type ParleyErrorCode =
 /** `retry`: the same request may succeed later without a change. `message` is fit to be shown. */
 export class ParleyError extends Error {
   override name = 'ParleyError'
-  readonly code: ParleyErrorCode
-  readonly retry: boolean
-  readonly status: number
+  // Declared only: written out as fields they would be set twice.
+  declare readonly code: ParleyErrorCode
+  declare readonly retry: boolean
+  declare readonly status: number
   /** The rest of the answer: `field`, `conversationId`, … */
-  readonly details: Record<string, unknown>
+  declare readonly details: Record<string, unknown>
 
   constructor(
     code: ParleyErrorCode,
@@ -45,7 +46,7 @@ export const disconnected = () => new ParleyError('disconnected', 'The connectio
 export function errorFrom(error: unknown, status = 0): ParleyError {
   if (error instanceof ParleyError) return error
   const e = (error ?? {}) as { code?: ErrorCode; message?: string; retry?: boolean }
-  if (typeof e.code === 'string' && typeof e.retry === 'boolean') {
+  if (e.code && typeof e.retry === 'boolean') {
     return new ParleyError(e.code, e.message ?? e.code, e.retry, status, { ...e })
   }
   if (!status) return unreachable()

@@ -73,7 +73,7 @@ export function http(options: HttpOptions): Http {
         const response = await self.open(method, path, { token, body, signal: ending.signal })
         return response.status === 204 ? undefined : await response.json()
       } catch (error) {
-        throw late ? unanswered() : error instanceof ParleyError ? error : unreachable()
+        throw late ? unanswered() : errorFrom(error)
       } finally {
         clearTimeout(timer)
         signal?.removeEventListener('abort', end)
@@ -110,7 +110,7 @@ export async function signed<T>(credentials: Credentials, send: (token: string) 
   try {
     return await send(token)
   } catch (error) {
-    if (!(error instanceof ParleyError) || error.status !== 401) throw error
+    if (errorFrom(error).status !== 401) throw error
     const other = await credentials.accessToken(token)
     if (other === token) throw error
     return send(other)

@@ -51,17 +51,14 @@ export function putRow(state: Rows, summary: ConversationSummary, me: string | n
   const { id, lastSeq } = summary.conversation
   const old = state.rows.get(id)
   const waiting = state.unknown.get(id)
-  let row: Folded = { row: summary, stale: false }
-  if (old) {
-    // Of two with the same position the arriving one: receipts may have moved without an entry.
-    row = { row: old.conversation.lastSeq > lastSeq ? old : summary, stale: false }
-    const other = row.row === old ? summary.receipt : old.receipt
-    if (other) row = moved(row.row, other)
-  }
+  // Of two with the same position the arriving one: receipts may have moved without an entry.
+  const newer = old && old.conversation.lastSeq > lastSeq ? old : summary
+  const receipt = (newer === old ? summary : old)?.receipt
   const unknown = new Map(state.unknown)
   unknown.delete(id)
   const stale = new Set(state.stale)
-  if (!old || lastSeq >= old.conversation.lastSeq) stale.delete(id)
+  if (newer === summary) stale.delete(id)
+  const row = receipt ? moved(newer, receipt) : { row: newer, stale: false }
   let next = setRow({ ...state, unknown, stale }, row)
   for (const event of waiting ?? []) next = applyToRows(next, event, me)
   return next

@@ -43,7 +43,7 @@ export function presenceStore(tell: (userIds: string[]) => Promise<unknown>) {
   }
   return {
     store,
-    changed: (presence: Presence) => state.set(new Map(state.get()).set(presence.userId, presence)),
+    changed: (presence: Presence) => told({ presence: [presence] }),
     /** A new connection watches nobody yet. */
     welcomed: () => void (counts.size && ask()),
     /** Away, nothing is known of anybody: better nothing than a lie. */

@@ -116,12 +116,9 @@ export function poster(http: Http, token: string, told: Once) {
       } catch (thrown) {
         const error = errorFrom(thrown)
         if (!error.status || error.status === 401 || error.status === 404) {
-          told.lost(lostByError(error))
-          return
+          return told.lost(lostByError(error))
         }
-        if ('id' in frame) {
-          told.frame({ type: 'reply', id: frame.id, ok: false, error })
-        }
+        if ('id' in frame) told.frame({ type: 'reply', id: frame.id, ok: false, error })
       }
     }
     busy = false
