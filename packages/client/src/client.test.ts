@@ -194,6 +194,36 @@ describe('receipts', () => {
   })
 })
 
+describe('a read mark that is refused', () => {
+  test('is not shown any longer, and is told again', async () => {
+    const { server, parley, id, conversation, settle, asked, close } = await setting()
+    server.refuses.add('receipt.move')
+    conversation.markRead()
+    await settle(300)
+    expect(conversation.get()).toMatchObject({ phase: 'ready', receipts: { ana: { read: 0 } } })
+    expect(parley.list.get().unread).toBe(1)
+    server.refuses.clear()
+    conversation.markRead()
+    await settle(300)
+    expect(asked('receipt.move').at(-1)).toEqual({ conversationId: id, delivered: 4, read: 4 })
+    expect(server.kept.get(id)?.receipts.get('ana')?.read).toBe(4)
+    close()
+  })
+
+  test('is gone when somebody who was put out comes back', async () => {
+    const { server, id, conversation, settle, close } = await setting()
+    server.refuses.add('receipt.move').add('message.list')
+    conversation.markRead()
+    await settle(300)
+    expect(conversation.get().phase).toBe('lost')
+    server.refuses.clear()
+    server.show(id)
+    await settle(300)
+    expect(conversation.get()).toMatchObject({ phase: 'ready', receipts: { ana: { read: 0 } } })
+    close()
+  })
+})
+
 describe('the lists', () => {
   test('a part of the list holds what belongs to it, and changes with it', async () => {
     const { server, parley, id, settle, close } = await setting()

@@ -44,7 +44,13 @@ export function connect(options: ConnectOptions, parts: Pick<ConnectionOptions, 
 
   const call = ask as Parley['call']
 
-  const mark = marks((conversationId, move) => call('receipt.move', { conversationId, ...move }))
+  const mark = marks(
+    (conversationId, move) => call('receipt.move', { conversationId, ...move }),
+    (id) => {
+      lists.reset()
+      reset(id)
+    },
+  )
 
   const box = outbox({
     storage,

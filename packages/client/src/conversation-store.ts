@@ -254,6 +254,8 @@ export function openConversation(options: ConversationOptions) {
         if (phase === 'lost') {
           phase = 'idle'
           lostReason = null
+          // What I read meanwhile the server has refused.
+          state = { ...state, receipts: {} }
           if (watched) void load()
         }
         break

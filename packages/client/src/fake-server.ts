@@ -52,6 +52,8 @@ export class FakeServer {
   epoch = 0
   /** Refuses connections and requests. */
   down = false
+  /** Operations that find no conversation, as for somebody who was put out. */
+  refuses = new Set<string>()
   /** Answers to sends get lost after being done. */
   loseAnswers = false
   repeat = false
@@ -95,9 +97,13 @@ export class FakeServer {
     })
     this.#record(id, null, { type: 'conversation.created' })
     for (const { userId, role } of people) this.join(id, userId, role)
+    this.show(id)
+    return id
+  }
+
+  show(id: string) {
     for (const line of this.lines)
       this.#tell(line, { type: 'conversation.changed', summary: this.summary(id, line) })
-    return id
   }
 
   join(id: string, userId: string, role: 'contact' | 'agent') {
@@ -406,7 +412,8 @@ export class FakeServer {
   #do(name: string, input: Record<string, unknown>, who: { userId: string; contact: boolean }): Answer {
     const id = input.conversationId as string
     const kept = this.kept.get(id)
-    if (id && !kept) return { error: { code: 'not_found', message: 'Not here.', retry: false } }
+    if (id && (!kept || this.refuses.has(name)))
+      return { error: { code: 'not_found', message: 'Not here.', retry: false } }
     switch (name) {
       case 'conversation.list': {
         const all = [...this.kept.keys()].map((one) => this.summary(one, who))

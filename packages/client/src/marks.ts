@@ -11,7 +11,11 @@ const retryMs = 5_000
 /** Told at once; the rest waits its turn. */
 const together = 20
 
-export function marks(tell: (conversationId: string, mark: Mark) => Promise<unknown>) {
+export function marks(
+  tell: (conversationId: string, mark: Mark) => Promise<unknown>,
+  /** There is no such conversation, or was none for me: what I read there was not taken down. */
+  unread: (conversationId: string) => void,
+) {
   const waiting = new Map<string, Mark>()
   const told = new Map<string, Mark>()
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -30,7 +34,9 @@ export function marks(tell: (conversationId: string, mark: Mark) => Promise<unkn
         tell(id, mark).then(
           () => void told.set(id, highest(told.get(id), mark)),
           (thrown) => {
-            if (!errorFrom(thrown).retry) return
+            const { code, retry } = errorFrom(thrown)
+            if (code === 'not_found' && mark.read) unread(id)
+            if (!retry) return
             pause = retryMs
             waiting.set(id, highest(waiting.get(id), mark))
           },
