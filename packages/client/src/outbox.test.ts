@@ -65,6 +65,19 @@ describe('the outbox', () => {
     expect(s.sent).toEqual(['one', 'two', 'three'])
   })
 
+  test('[O2] what was written before a reload goes out first, though the clock was set back', async () => {
+    vi.setSystemTime('2026-01-02T12:00:00Z')
+    const before = setting(away)
+    before.write('one')
+    await soon()
+    before.box.close()
+    vi.setSystemTime('2026-01-02T11:00:00Z')
+    const after = setting(stored, before.storage)
+    after.write('two')
+    await soon()
+    expect(after.sent).toEqual(['one', 'two'])
+  })
+
   test('[O2] a refused entry is shown with its reason and stepped over; retry sends it under the same name', async () => {
     let closed = true
     const s = setting(async (entry) => {

@@ -25,7 +25,7 @@ export type Entry = {
   readonly name: 'message.send' | 'message.note'
   readonly draft: Omit<Draft, 'clientMessageId' | 'attachments'> & { attachments: readonly Attachment[] }
   readonly userId: string | null
-  /** Of two written in one tab, the later one's is later, whatever the clock says. */
+  /** Of two that wait in one conversation, the later one's is later, whatever the clock says. */
   readonly createdAt: string
   readonly state: 'queued' | 'sending' | 'failed'
   readonly error: ParleyError | null
@@ -57,7 +57,6 @@ export function outbox(options: OutboxOptions) {
   let channel =
     storage.shared && globalThis.BroadcastChannel ? new BroadcastChannel(`${options.namespace}:outbox`) : null
   let closed = false
-  let latest = 0
 
   for (const key of storage.keys(prefix)) {
     const entry = read(storage.get(key))
@@ -171,8 +170,9 @@ export function outbox(options: OutboxOptions) {
     of,
     has: (clientMessageId: string) => entries.has(clientMessageId),
     add(entry: Omit<Entry, 'userId' | 'createdAt' | 'state' | 'error'>) {
-      latest = Math.max(Date.now(), latest + 1)
-      const createdAt = new Date(latest).toISOString()
+      // NaN if nothing waits.
+      const last = Date.parse(of(entry.conversationId).at(-1)?.createdAt ?? '')
+      const createdAt = new Date(Math.max(Date.now(), last + 1 || 0)).toISOString()
       put({ ...entry, userId: options.me(), createdAt, state: 'queued', error: null })
       void run(entry.conversationId)
     },
