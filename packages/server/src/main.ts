@@ -22,6 +22,12 @@ try {
   await asked
   log.info('stopping')
 } catch (error) {
-  console.error(`Parley cannot start: ${error instanceof Error ? error.message : String(error)}`)
+  console.error(`Parley cannot start: ${reasonOf(error)}`)
   process.exitCode = 1
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (!('code' in error && error.code === 'EADDRINUSE' && 'port' in error)) return error.message
+  return `port ${error.port} is taken; stop what listens there, or set PORT (or the port of the mount) to another one`
 }
