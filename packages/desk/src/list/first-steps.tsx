@@ -2,6 +2,14 @@ import { useDesk, useStore } from '../at-desk.tsx'
 import { known } from '../directory.ts'
 import { Snippet } from '../settings/snippet.tsx'
 
+/** Whether nobody has written to this workspace yet. */
+export function useIsNew(): boolean {
+  const { parley } = useDesk()
+  const active = useStore(parley.lists({ status: 'active' }))
+  const closed = useStore(parley.lists({ status: 'closed' }))
+  return active.phase === 'ready' && closed.phase === 'ready' && active.rows.length + closed.rows.length === 0
+}
+
 /** A desk without a conversation: how to get the first one, in two steps. */
 export function FirstSteps() {
   const { directory } = useDesk()

@@ -1,6 +1,6 @@
 import { useDesk, useStore } from '../at-desk.tsx'
 import { ConversationList } from './conversation-list.tsx'
-import { FirstSteps } from './first-steps.tsx'
+import { FirstSteps, useIsNew } from './first-steps.tsx'
 import type { View } from './views.ts'
 import './list.css'
 
@@ -31,16 +31,24 @@ export function ListPane({ view, openId }: { view: View; openId: string | null }
         </div>
       ) : null}
       {rows.length === 0 && (phase === 'loading' || phase === 'idle') ? <Waiting /> : null}
-      {isEmpty ? (
-        <div className="list-empty">
-          <p>{view.empty}</p>
-          <div className="only-phone">
-            <FirstSteps />
-          </div>
-        </div>
-      ) : null}
+      {isEmpty ? <Empty view={view} /> : null}
       {rows.length > 0 ? <ConversationList list={list} view={view.id} openId={openId} /> : null}
     </section>
+  )
+}
+
+/** A view may be empty in a workspace that is not. */
+function Empty({ view }: { view: View }) {
+  const isNew = useIsNew()
+  return (
+    <div className="list-empty">
+      <p>{view.empty}</p>
+      {isNew ? (
+        <div className="only-phone">
+          <FirstSteps />
+        </div>
+      ) : null}
+    </div>
   )
 }
 

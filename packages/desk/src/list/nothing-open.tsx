@@ -1,14 +1,8 @@
-import { useDesk, useStore } from '../at-desk.tsx'
-import { FirstSteps } from './first-steps.tsx'
+import { FirstSteps, useIsNew } from './first-steps.tsx'
 
 /** Beside the list while no conversation is open. */
 export function NothingOpen() {
-  const { parley } = useDesk()
-  const all = useStore(parley.lists({ status: 'active' }))
-  const closed = useStore(parley.lists({ status: 'closed' }))
-  const isNew =
-    all.phase === 'ready' && closed.phase === 'ready' && all.rows.length + closed.rows.length === 0
-  if (isNew) {
+  if (useIsNew()) {
     return (
       <main className="pane nothing-open thread-pane">
         <FirstSteps />
