@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { distance } from 'fastest-levenshtein'
 import type { Durability } from './store/store.ts'
 
 /** Everything that can be set, read once at the start. Afterwards every part receives this object. */
@@ -139,13 +140,7 @@ const placeholders = /^(your-secret-key|secret|changeme|change-me|password|your[
 /** Reads environment and command line. Throws with the name of the setting and what it should be. */
 export function readConfig(env: NodeJS.ProcessEnv, args: string[] = []): Config {
   const { demo } = readFlags(args)
-  for (const name of Object.keys(env)) {
-    if (name.startsWith('PARLEY_') && !Object.hasOwn(settings, name))
-      throw new Error(`${name} is not a setting of Parley; see docs/configuration.md`)
-  }
-  if (env.REDIS_URL) {
-    throw new Error('REDIS_URL is set, but this version runs on one node and has no use for Redis; unset it')
-  }
+  for (const name of Object.keys(env)) refuseUnknown(name)
   const config: Config = {
     host: read(env, 'HOST') ?? '127.0.0.1',
     port: read(env, 'PORT') ?? 3000,
@@ -166,6 +161,26 @@ export function readConfig(env: NodeJS.ProcessEnv, args: string[] = []): Config 
   }
   refuseContradictions(config, env)
   return config
+}
+
+/**
+ * The environment belongs to everybody, so that a name that nobody reads is no error in itself. One that says it is ours is,
+ * and one that is nearly ours: REQUIRE_DURABILTY would be taken for no requirement at all.
+ */
+function refuseUnknown(name: string): void {
+  if (Object.hasOwn(settings, name)) return
+  const meant = Object.keys(settings).find((known) => isNearly(name.toUpperCase(), known))
+  if (meant)
+    throw new Error(`${name} is not a setting of Parley; write ${meant} if you mean that, or unset it`)
+  if (name.startsWith('PARLEY_')) {
+    throw new Error(`${name} is not a setting of Parley; docs/configuration.md has them all`)
+  }
+}
+
+/** Two letters off, or two that changed places. In a short name one letter off: PATH is two from PORT. */
+function isNearly(name: string, known: string): boolean {
+  const sorted = (letters: string) => [...letters].sort().join()
+  return distance(name, known) <= (known.length < 8 ? 1 : 2) || sorted(name) === sorted(known)
 }
 
 function readFlags(args: string[]): { demo: boolean } {
@@ -190,6 +205,12 @@ function read<N extends keyof typeof settings>(env: NodeJS.ProcessEnv, name: N):
 const loopback = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/
 
 function refuseContradictions(config: Config, env: NodeJS.ProcessEnv): void {
+  if (env.REDIS_URL) {
+    throw new Error('REDIS_URL is set, but this version runs on one node and has no use for Redis; unset it')
+  }
+  if (env.DATABASE_POOL && !config.databaseUrl) {
+    throw new Error('DATABASE_POOL is set, but there is no pool without DATABASE_URL; set that or unset it')
+  }
   if (config.requireDurability === 'D2' && !config.databaseUrl) {
     throw new Error('REQUIRE_DURABILITY is D2, which the embedded database cannot give; set DATABASE_URL')
   }
