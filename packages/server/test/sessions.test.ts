@@ -116,7 +116,7 @@ test('only tokens of ours are believed: not unsigned, not of another key, kind o
     .executeTakeFirstOrThrow()
   const ours = createSecretKey(Buffer.from(value, 'base64url'))
   const sign = (payload: object, key = ours, alg = 'HS256') =>
-    new SignJWT({ ...payload }).setProtectedHeader({ alg }).sign(key)
+    new SignJWT({ ...payload }).setProtectedHeader({ alg, typ: 'JWT' }).sign(key)
   const plain = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
   const unsigned = `${plain({ alg: 'none' })}.${plain(claims)}.`
 

@@ -1,6 +1,12 @@
-import { hkdfSync, randomBytes } from 'node:crypto'
+import {
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto'
 import { limits } from '@parley/protocol'
-import { errors as jose, jwtVerify, SignJWT } from 'jose'
 import type { Db } from '../store/store.ts'
 import type { Chat } from './chat.ts'
 import { Failure } from './failure.ts'
@@ -8,10 +14,27 @@ import { Failure } from './failure.ts'
 /** What an access token says: somebody's session, as it was when the token was made. */
 export type AccessClaims = { workspaceId: string; userId: string; sessionId: string; sessionVersion: number }
 
-const audience = 'parley-api'
-const algorithm = 'HS256'
+type Payload = {
+  wid: string
+  sid: string
+  sv: number
+  sub: string
+  aud: string
+  iat: number
+  exp: number
+  demo?: true
+}
 
-/** Signs a short-lived token. Those made while anybody may be anything (`--demo`) are marked, and good only there. */
+const audience = 'parley-api'
+/** The one header that we write, and the one that we read: what a token says of its algorithm is never asked. */
+const header = encoded({ alg: 'HS256', typ: 'JWT' })
+
+/**
+ * Signs a short-lived token, a JWT. Those made while anybody may be anything (`--demo`) are marked, and good only there.
+ *
+ * By hand and not by `jose`, whose signatures come from the thread pool: read at every request and hello, each took 0.1 ms
+ * of the server's processor and ten turns of its loop, where this takes 10 us and none.
+ */
 export async function signAccessToken(
   chat: Chat,
   db: Db,
@@ -19,18 +42,18 @@ export async function signAccessToken(
 ): Promise<{ accessToken: string; expiresAt: string }> {
   const issuedAt = Math.floor(Date.now() / 1000)
   const expiry = issuedAt + limits.accessTokenSeconds
-  const accessToken = await new SignJWT({
+  const payload: Payload = {
     wid: workspaceId,
     sid: sessionId,
     sv: sessionVersion,
     ...(chat.config.demo && { demo: true }),
-  })
-    .setProtectedHeader({ alg: algorithm, typ: 'JWT' })
-    .setSubject(userId)
-    .setAudience(audience)
-    .setIssuedAt(issuedAt)
-    .setExpirationTime(expiry)
-    .sign(await signingKey(chat, db))
+    sub: userId,
+    aud: audience,
+    iat: issuedAt,
+    exp: expiry,
+  }
+  const said = `${header}.${encoded(payload)}`
+  const accessToken = `${said}.${signatureOf(said, await signingKey(chat, db))}`
   return { accessToken, expiresAt: new Date(expiry * 1000).toISOString() }
 }
 
@@ -43,29 +66,31 @@ export async function readAccessToken(
   token: string,
   { established = false }: { established?: boolean } = {},
 ): Promise<AccessClaims> {
-  try {
-    const { payload } = await jwtVerify<{ wid: string; sid: string; sv: number; demo?: boolean }>(
-      token,
-      await signingKey(chat, chat.db),
-      {
-        algorithms: [algorithm],
-        audience,
-        requiredClaims: ['sub', 'wid', 'sid', 'sv', 'exp'],
-        ...(established && { currentDate: new Date(0) }),
-      },
-    )
-    if (payload.demo && !chat.config.demo) throw new Failure('unauthenticated')
-    return {
-      workspaceId: payload.wid,
-      userId: payload.sub ?? '',
-      sessionId: payload.sid,
-      sessionVersion: payload.sv,
-    }
-  } catch (error) {
-    if (error instanceof jose.JWTExpired) throw new Failure('token_expired')
-    if (error instanceof jose.JOSEError) throw new Failure('unauthenticated')
-    throw error
+  const key = keys.get(chat) ?? (await signingKey(chat, chat.db))
+  const [head, payload = '', signature = '', ...more] = token.split('.')
+  if (head !== header || more.length > 0 || !isSignature(signature, `${head}.${payload}`, key)) {
+    throw new Failure('unauthenticated')
   }
+  const { wid, sid, sv, sub, aud, exp, demo }: Payload = JSON.parse(
+    Buffer.from(payload, 'base64url').toString(),
+  )
+  if (aud !== audience || (demo && !chat.config.demo)) throw new Failure('unauthenticated')
+  if (!established && exp * 1000 <= Date.now()) throw new Failure('token_expired')
+  return { workspaceId: wid, userId: sub, sessionId: sid, sessionVersion: sv }
+}
+
+function encoded(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+const signatureOf = (said: string, key: KeyObject) =>
+  createHmac('sha256', key).update(said).digest('base64url')
+
+/** Compares the text, of which there is one for each signature, and without telling by time how much was right. */
+function isSignature(given: string, said: string, key: KeyObject): boolean {
+  const right = Buffer.from(signatureOf(said, key))
+  const asked = Buffer.from(given)
+  return asked.length === right.length && timingSafeEqual(asked, right)
 }
 
 /** Makes the secret that all nodes on one store sign with, unless it is there. Called at the start. */
@@ -84,14 +109,12 @@ export async function keyFor(chat: Chat, purpose: string): Promise<Uint8Array> {
 }
 
 const secretKey = 'token_secret'
-const keys = new WeakMap<Chat, CryptoKey>()
+const keys = new WeakMap<Chat, KeyObject>()
 
-async function signingKey(chat: Chat, db: Db): Promise<CryptoKey> {
+async function signingKey(chat: Chat, db: Db): Promise<KeyObject> {
   const known = keys.get(chat)
   if (known) return known
-  const secret = await tokenSecret(db)
-  const hmac = { name: 'HMAC', hash: 'SHA-256' }
-  const key = await crypto.subtle.importKey('raw', secret, hmac, false, ['sign', 'verify'])
+  const key = createSecretKey(await tokenSecret(db))
   keys.set(chat, key)
   return key
 }
