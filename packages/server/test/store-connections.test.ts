@@ -23,6 +23,7 @@ test('what is asked by a key is planned once, and stands a newer version that ad
   const { pool, db } = server.running.parley.chat.store
   const ana = await server.person('contact', 'ana')
   const { conversation } = await ana.call('conversation.create', { kind: 'support' })
+  await ana.call('message.send', { conversationId: conversation.id, clientMessageId: 'one', body: 'Hello' })
   const ask = async () => {
     forget(server.running.parley.chat, [ana.userId])
     const hears = await ana.connect({ follow: [{ conversationId: conversation.id, after: 0 }] })
@@ -38,7 +39,14 @@ test('what is asked by a key is planned once, and stands a newer version that ad
     ),
   )
   const names = new Set(prepared.flatMap(({ rows }) => rows.map(({ name }) => name.replace(/^c\d+:/, ''))))
-  for (const name of ['actor_of_session', 'participating', 'standing', 'lock_conversation', 'log']) {
+  for (const name of [
+    'actor_of_session',
+    'participating',
+    'standing',
+    'lock_conversation',
+    'log',
+    'reactions',
+  ]) {
     expect(names).toContain(name)
   }
   for (const { table } of await tablesOf(db)) await pool.query(`alter table ${table} add column later int`)

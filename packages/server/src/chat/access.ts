@@ -1,5 +1,6 @@
 import type { ParticipantRole, Visibility } from '@parley/protocol'
 import { type Selectable, sql } from 'kysely'
+import { answersOf, asked, gathered } from '../store/gathered.ts'
 import type { Db, Tables } from '../store/store.ts'
 import { type Actor, isAdmin, isStaff } from './actor.ts'
 import { Failure, notFound } from './failure.ts'
@@ -52,22 +53,35 @@ export async function standingOf(
 ): Promise<Standing> {
   // A statement of its own: one that waits for the lock and then reads would not see who left meanwhile.
   if (lock) await lockConversation(db, actor.workspaceId, conversationId)
-  const { rows } = await sql<
-    ConversationRow & { place: ParticipantRole | null }
-  >`/* standing */ select ${conversationColumns}, p.role as place
-    from conversation c
-    left join participant p on p.workspace_id = c.workspace_id and p.conversation_id = c.id
-      and p.person_id = ${actor.userId} and p.left_at is null
-    where c.workspace_id = ${actor.workspaceId} and c.id = ${conversationId} and c.deleted_at is null`.execute(
-    db,
-  )
-  const [row] = rows
+  const row = await placeIn(db, { workspaceId: actor.workspaceId, userId: actor.userId, conversationId })
   if (!row) throw notFound()
-  const { place, ...conversation } = row
-  const staff = worksIn(actor, conversation.inbox_id, place)
-  if (!place && !staff) throw notFound()
-  return { conversation, participant: place && { role: place }, staff, sees: staff ? 'agents' : 'everyone' }
+  const { role, place: _, ...conversation } = row
+  const staff = worksIn(actor, conversation.inbox_id, role)
+  if (!role && !staff) throw notFound()
+  return { conversation, participant: role && { role }, staff, sees: staff ? 'agents' : 'everyone' }
 }
+
+type Place = Pick<Actor, 'workspaceId' | 'userId'> & { conversationId: string }
+
+const placeIn = gathered(async (db, places: readonly Place[]) => {
+  const { rows } = await sql<ConversationRow & { role: ParticipantRole | null; place: number }>`/* standing */
+    select q.place::int, p.role, ${conversationColumns}
+    from ${asked(places, {
+      workspace_id: ['uuid', ({ workspaceId }) => workspaceId],
+      conversation_id: ['uuid', ({ conversationId }) => conversationId],
+      person_id: ['uuid', ({ userId }) => userId],
+    })}
+    cross join lateral (
+      select ${conversationColumns} from conversation c
+      where c.workspace_id = q.workspace_id and c.id between q.conversation_id and q.conversation_id and c.deleted_at is null
+      order by c.id limit 1) c
+    left join lateral (
+      select p.role from participant p
+      where p.workspace_id = q.workspace_id and p.conversation_id = q.conversation_id
+        and p.person_id between q.person_id and q.person_id and p.left_at is null
+      order by p.person_id limit 1) p on true`.execute(db)
+  return answersOf(places.length, rows).map(([row]) => row)
+})
 
 const lockConversation = (db: Db, workspaceId: string, conversationId: string) =>
   sql`/* lock_conversation */ select 1 from conversation

@@ -1,5 +1,6 @@
 import type { LogEvent, Participant, Visibility } from '@parley/protocol'
 import { sql } from 'kysely'
+import { answersOf, asked, gathered } from '../store/gathered.ts'
 import type { Db } from '../store/store.ts'
 import type { Change, LoggedEntry } from './chat.ts'
 import { notFound } from './failure.ts'
@@ -93,7 +94,7 @@ export async function readLog(
   after: number,
   limit: number,
 ): Promise<LogPage> {
-  const rows = await rowsOf(db, conversation, after, limit)
+  const rows = await rowsOf(db, { ...conversation, after, upTo: after + limit })
   const lastSeq = rows[0]?.last_seq ?? 0
   const messages = await viewMessages(
     db,
@@ -142,23 +143,37 @@ type LogRow = { last_seq: number; position: number | null } & (ShownRow | { id: 
     event_at: string | null
   }
 
-/** At least one, if there is such a conversation: it says how long the log is, even if nothing comes after. */
-async function rowsOf(
-  db: Db,
-  { workspaceId, id }: { workspaceId: string; id: string },
-  after: number,
-  limit: number,
-): Promise<LogRow[]> {
-  const page = sql`workspace_id = c.workspace_id and conversation_id = c.id and seq > ${after}::bigint and seq <= ${after + limit}::bigint`
-  const { rows } = await sql<LogRow>`/* log */ select c.last_seq, l.* from conversation c
-    left join lateral (
-      select seq as position, ${shownColumns}, e.type, e.data, e.actor_id, e.visibility as event_visibility, e.created_at as event_at
-      from (select ${shownColumns} from message m where ${page}) m
-      full join (select seq, type, data, actor_id, visibility, created_at from event where ${page}) e using (seq)
-    ) l on true
-    where c.workspace_id = ${workspaceId} and c.id = ${id} order by l.position`.execute(db)
-  return rows
-}
+type Stretch = { workspaceId: string; id: string; after: number; upTo: number }
+
+/**
+ * At least one, if there is such a conversation: it says how long the log is, even if nothing comes after. Few pages at once,
+ * for each may be two hundred messages of 32 KiB.
+ */
+const rowsOf = gathered(
+  async (db, stretches: readonly Stretch[]) => {
+    const page = sql`workspace_id = q.workspace_id and conversation_id = q.conversation_id and seq > q.after and seq <= q.up_to`
+    const { rows } = await sql<LogRow & { place: number }>`/* log */ select q.place::int, c.last_seq, l.*
+      from ${asked(stretches, {
+        workspace_id: ['uuid', ({ workspaceId }) => workspaceId],
+        conversation_id: ['uuid', ({ id }) => id],
+        after: ['bigint', ({ after }) => after],
+        up_to: ['bigint', ({ upTo }) => upTo],
+      })}
+      cross join lateral (
+        select c.last_seq from conversation c
+        where c.workspace_id = q.workspace_id and c.id between q.conversation_id and q.conversation_id
+        order by c.id limit 1) c
+      left join lateral (
+        select seq as position, ${shownColumns}, e.type, e.data, e.actor_id, e.visibility as event_visibility,
+          e.created_at as event_at
+        from (select ${shownColumns} from message m where ${page}) m
+        full join (select seq, type, data, actor_id, visibility, created_at from event where ${page}) e using (seq)
+      ) l on true
+      order by q.place, l.position`.execute(db)
+    return answersOf(stretches.length, rows)
+  },
+  { most: 16 },
+)
 
 /** An edit is told with the text as it is now: replaying it ends in the same state, and nothing retracted comes back. */
 async function editedBodies(

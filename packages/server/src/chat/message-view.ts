@@ -1,5 +1,6 @@
 import type { Message } from '@parley/protocol'
 import { type Selectable, sql } from 'kysely'
+import { asked, gathered } from '../store/gathered.ts'
 import type { Db, Tables } from '../store/store.ts'
 import { attachmentsOf, attachmentView } from './attachments.ts'
 
@@ -62,25 +63,35 @@ export async function viewMessage(db: Db, row: ShownRow): Promise<Message> {
   return message
 }
 
-/** One query for the whole page, with each person's reactions to a message in the order in which they came. */
-async function reactionsOf(db: Db, rows: readonly ShownRow[]): Promise<Map<string, Message['reactions']>> {
-  const found = new Map<string, Message['reactions']>()
+/** Each person's reactions to the messages of a page, in the order in which they came. */
+function reactionsOf(db: Db, rows: readonly ShownRow[]): Promise<Map<string, Message['reactions']>> {
   const shown = rows.filter((row) => !row.retracted_at)
-  const [first] = shown
-  if (!first) return found
-  const { rows: reactions } = await sql<{ place: number; emoji: string; person_id: string }>`
-    select k.place::int, r.emoji, r.person_id
-    from unnest(${shown.map((row) => row.conversation_id)}::uuid[], ${shown.map((row) => row.seq)}::int[])
-      with ordinality as k (conversation_id, seq, place)
-    join reaction r on r.workspace_id = ${first.workspace_id} and r.conversation_id = k.conversation_id and r.seq = k.seq
+  return shown.length > 0 ? reactionsOfPages(db, shown) : Promise.resolve(new Map())
+}
+
+const reactionsOfPages = gathered(async (db, pages: readonly (readonly ShownRow[])[]) => {
+  const shown = pages.flatMap((rows, page) => rows.map((row) => ({ row, page })))
+  const { rows } = await sql<{ place: number; emoji: string; person_id: string }>`/* reactions */
+    select q.place::int, r.emoji, r.person_id
+    from ${asked(shown, {
+      workspace_id: ['uuid', ({ row }) => row.workspace_id],
+      conversation_id: ['uuid', ({ row }) => row.conversation_id],
+      seq: ['int', ({ row }) => row.seq],
+    })}
+    cross join lateral (
+      select r.emoji, r.person_id, r.created_at from reaction r
+      where r.workspace_id = q.workspace_id and r.conversation_id = q.conversation_id and r.seq = q.seq offset 0) r
     order by r.created_at`.execute(db)
-  for (const { place, emoji, person_id } of reactions) {
-    const id = shown[place - 1]?.id ?? ''
-    const ofMessage = found.get(id) ?? []
+  const found = pages.map(() => new Map<string, Message['reactions']>())
+  for (const { place, emoji, person_id } of rows) {
+    const entry = shown[place - 1]
+    const ofPage = entry && found[entry.page]
+    if (!ofPage) continue
+    const ofMessage = ofPage.get(entry.row.id) ?? []
     const same = ofMessage.find((reaction) => reaction.emoji === emoji)
     if (same) same.userIds.push(person_id)
     else ofMessage.push({ emoji, userIds: [person_id] })
-    found.set(id, ofMessage)
+    ofPage.set(entry.row.id, ofMessage)
   }
   return found
-}
+})

@@ -1,5 +1,6 @@
 import type { InputOf, Participant, ParticipantRole, ResultOf, Role } from '@parley/protocol'
 import { sql } from 'kysely'
+import { answersOf, asked, gathered } from '../store/gathered.ts'
 import type { Db } from '../store/store.ts'
 import { requireWritable, standingOf } from './access.ts'
 import { visiblePeople } from './acquaintance.ts'
@@ -119,14 +120,25 @@ export async function leaveConversation(
 }
 
 /** The conversations somebody is in now, and as what. */
-export async function participatingIn(chat: Chat, actor: Actor): Promise<Participation[]> {
-  const { rows } =
-    await sql<Participation>`/* participating */ select p.conversation_id as "conversationId", p.role
-    from participant p join conversation c on c.workspace_id = p.workspace_id and c.id = p.conversation_id
-    where p.workspace_id = ${actor.workspaceId} and p.person_id = ${actor.userId} and p.left_at is null
-      and c.deleted_at is null`.execute(chat.db)
-  return rows
-}
+export const participatingIn = (chat: Chat, { workspaceId, userId }: Actor): Promise<Participation[]> =>
+  participations(chat.db, { workspaceId, userId })
+
+const participations = gathered(async (db, people: readonly Pick<Actor, 'workspaceId' | 'userId'>[]) => {
+  const { rows } = await sql<Participation & { place: number }>`/* participating */
+    select q.place::int, p.conversation_id as "conversationId", p.role
+    from ${asked(people, {
+      workspace_id: ['uuid', ({ workspaceId }) => workspaceId],
+      person_id: ['uuid', ({ userId }) => userId],
+    })}
+    cross join lateral (
+      select p.conversation_id, p.role from participant p
+      where p.workspace_id = q.workspace_id and p.person_id = q.person_id and p.left_at is null offset 0) p
+    cross join lateral (
+      select 1 from conversation c
+      where c.workspace_id = q.workspace_id and c.id between p.conversation_id and p.conversation_id and c.deleted_at is null
+      order by c.id limit 1) c`.execute(db)
+  return answersOf(people.length, rows)
+})
 
 export type Participation = { conversationId: string; role: ParticipantRole }
 

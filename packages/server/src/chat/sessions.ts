@@ -1,6 +1,7 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import type { InputOf, Role, Tokens } from '@parley/protocol'
 import { sql } from 'kysely'
+import { answersOf, asked, gathered } from '../store/gathered.ts'
 import type { Db } from '../store/store.ts'
 import { type AccessClaims, readAccessToken, signAccessToken } from './access-tokens.ts'
 import type { Actor } from './actor.ts'
@@ -52,16 +53,7 @@ type SessionRow = {
 }
 
 async function loadActor(db: Db, claims: AccessClaims): Promise<Actor> {
-  const { rows } =
-    await sql<SessionRow>`/* actor_of_session */ select p.name, p.role, p.verified, s.kind, s.inbox_id, i.identity_required,
-      array(select m.inbox_id from inbox_member m where m.workspace_id = p.workspace_id and m.person_id = p.id) as inbox_ids
-    from session s
-    join person p on p.workspace_id = s.workspace_id and p.id = s.person_id
-    left join inbox i on i.workspace_id = s.workspace_id and i.id = s.inbox_id
-    where s.workspace_id = ${claims.workspaceId} and s.id = ${claims.sessionId} and s.person_id = ${claims.userId}
-      and s.revoked_at is null and s.expires_at > now()
-      and p.deactivated_at is null and p.session_version = ${claims.sessionVersion}`.execute(db)
-  const [row] = rows
+  const row = await standingSession(db, claims)
   if (!row || (row.identity_required && !row.verified)) throw new Failure('unauthenticated')
   // In a widget everybody is a visitor: whoever works here signs in at the desk to do so.
   const isVisitor = row.kind === 'visitor'
@@ -77,6 +69,30 @@ async function loadActor(db: Db, claims: AccessClaims): Promise<Actor> {
     address: null,
   }
 }
+
+const standingSession = gathered(async (db, sessions: readonly AccessClaims[]) => {
+  const { rows } = await sql<SessionRow & { place: number }>`/* actor_of_session */
+    select q.place::int, p.name, p.role, p.verified, s.kind, s.inbox_id, i.identity_required,
+      array(select m.inbox_id from inbox_member m where m.workspace_id = p.workspace_id and m.person_id = p.id) as inbox_ids
+    from ${asked(sessions, {
+      workspace_id: ['uuid', ({ workspaceId }) => workspaceId],
+      id: ['uuid', ({ sessionId }) => sessionId],
+      person_id: ['uuid', ({ userId }) => userId],
+      session_version: ['int', ({ sessionVersion }) => sessionVersion],
+    })}
+    cross join lateral (
+      select s.kind, s.inbox_id from session s
+      where s.workspace_id = q.workspace_id and s.id between q.id and q.id and s.person_id = q.person_id
+        and s.revoked_at is null and s.expires_at > now()
+      order by s.id limit 1) s
+    cross join lateral (
+      select p.workspace_id, p.id, p.name, p.role, p.verified from person p
+      where p.workspace_id = q.workspace_id and p.id between q.person_id and q.person_id
+        and p.deactivated_at is null and p.session_version = q.session_version
+      order by p.id limit 1) p
+    left join inbox i on i.workspace_id = q.workspace_id and i.id = s.inbox_id`.execute(db)
+  return answersOf(sessions.length, rows).map(([row]) => row)
+})
 
 /** Signs somebody in: a session of thirty days, longer with each refresh. With an inbox, as a visitor of it. */
 export async function openSession(

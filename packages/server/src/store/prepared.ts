@@ -51,4 +51,4 @@ class PreparingClient implements PostgresPoolClient {
   }
 }
 
-const nameOf = (text: string) => /^\/\* (\w+) \*\/ /.exec(text)?.[1]
+const nameOf = (text: string) => /^\/\* (\w+) \*\/\s/.exec(text)?.[1]
