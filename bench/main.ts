@@ -5,7 +5,7 @@ import { dialectQuestions } from './dialect-questions.ts'
 import { dialectSends } from './dialect-sends.ts'
 import { shareHouse } from './house.ts'
 import { idleMemory } from './idle-memory.ts'
-import type { Measure, Scale, Tenant } from './measure.ts'
+import type { Line, Measure, Scale, Tenant } from './measure.ts'
 import { reads } from './reads.ts'
 import { sends } from './sends.ts'
 
@@ -63,9 +63,17 @@ const bench = { scale, store } as const
 const sharing = tenants
   .map((tenant) => ({ tenant, wanted: wantedOf(tenant) }))
   .filter(({ wanted }) => wanted.length > 0)
-for await (const line of shareHouse(sharing, bench)) console.log(JSON.stringify(line))
-for (const measure of measures) {
-  const wanted = wantedOf(measure)
-  if (wanted.length === 0) continue
-  for await (const line of measure.run({ ...bench, wanted })) console.log(JSON.stringify(line))
+const runs = [
+  shareHouse(sharing, bench),
+  ...measures
+    .map((measure) => ({ measure, wanted: wantedOf(measure) }))
+    .filter(({ wanted }) => wanted.length > 0)
+    .map(({ measure, wanted }) => measure.run({ ...bench, wanted })),
+]
+// Each begins when it is asked for its first line. In small nothing is warm, and what is shown is that all of it works.
+if (options.quick) await Promise.all(runs.map(print))
+else for (const run of runs) await print(run)
+
+async function print(lines: AsyncIterable<Line>): Promise<void> {
+  for await (const line of lines) console.log(JSON.stringify(line))
 }
