@@ -87,7 +87,10 @@ export async function startServer(
     blobs: diskBlobs(join(config.dataDir, 'files')),
     announce,
   }
-  const hub = new Hub((conversation, after, limit) => readLog(store.db, conversation, after, limit))
+  const hub = new Hub(
+    (conversation, after, limit) => readLog(store.db, conversation, after, limit),
+    (error, conversationId) => log.error({ err: error, conversationId }, 'a log cannot be read'),
+  )
   const presence = new Presence()
   begun.defer(() => presence.close())
   const sweep = new Sweep(chat, hub, (error) =>
@@ -145,19 +148,19 @@ const keeps = (has: string, wants: string) => order.indexOf(has) >= order.indexO
 /** Peers are asked to come back elsewhere at random moments, so that the next node is not met by all of them at once. */
 async function drain({ chat, peers }: Parley): Promise<void> {
   for (const peer of peers) peer.sayGoodbye(2_000)
-  const deadline = Date.now() + chat.config.drainMs
-  while (Date.now() < deadline && [...peers].some((peer) => peer.isBusy)) {
+  const deadline = performance.now() + chat.config.drainMs
+  while (performance.now() < deadline && [...peers].some((peer) => peer.isBusy)) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   await Promise.race([
     chat.sends.drain(),
-    new Promise((resolve) => setTimeout(resolve, Math.max(0, deadline - Date.now())).unref()),
+    new Promise((resolve) => setTimeout(resolve, Math.max(0, deadline - performance.now())).unref()),
   ])
   const closing = [...peers]
   for (const peer of closing) peer.close('restarting')
   // A poll that was between two requests comes for its last words in a moment.
-  const patience = Date.now() + 1_000
-  while (Date.now() < patience && closing.some((peer) => peer.hasUnsent)) {
+  const patience = performance.now() + 1_000
+  while (performance.now() < patience && closing.some((peer) => peer.hasUnsent)) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

@@ -18,7 +18,12 @@ function setting() {
     drained: async () => {},
   }
   let seq = 0
-  const hub = new Hub(async () => ({ entries: [], upTo: seq, lastSeq: seq }))
+  const hub = new Hub(
+    async () => ({ entries: [], upTo: seq, lastSeq: seq }),
+    (error) => {
+      throw error
+    },
+  )
   const log = (event: Partial<LogEvent>) => {
     const entry = { conversationId: 'group', seq: ++seq, at: '', actorId: null, ...event } as LogEvent
     hub.hear({ type: 'logged', ...inTheGroup, seq, entries: [{ event: entry, visibility: 'everyone' }] })
@@ -67,4 +72,22 @@ test('[A7] a contact who is put out hears nothing more, however long it takes to
   log({ type: 'message.created' })
   expect(heard).toEqual(['gained group', 'participant.joined', 'participant.left', 'parted group'])
   expect(hub.followed(listener)).toEqual([])
+})
+
+test('a log that cannot be read is a fault, one whose store is away is none, and neither costs a place', async () => {
+  const { listener } = setting()
+  const hole = new Error('The log has a hole')
+  const away = Object.assign(new Error('terminating connection'), { code: '57P01' })
+  const failures: unknown[] = [away, hole]
+  const faults: unknown[] = []
+  const hub = new Hub(
+    async () => {
+      const failure = failures.shift()
+      if (failure) throw failure
+      return { entries: [], upTo: 0, lastSeq: 0 }
+    },
+    (error, conversationId) => faults.push([error, conversationId]),
+  )
+  expect(await hub.follow(listener, { workspaceId: 'w', id: 'group' }, 0, 'everyone')).toBe(0)
+  expect(faults).toEqual([[hole, 'group']])
 })

@@ -18,6 +18,7 @@ type Place = { workspaceId: string; id: string; inboxId: string | null }
  */
 export class Hub {
   readonly #read: LogReader
+  readonly #onFault: (error: unknown, conversationId: string) => void
   readonly #tails = new Map<string, Tail>()
   readonly #byUser = new Index<Listener>()
   readonly #feedByConversation = new Index<Listener>()
@@ -31,8 +32,10 @@ export class Hub {
   readonly #uncertain = new Set<string>()
   readonly #following = new Map<Listener, Set<string>>()
 
-  constructor(read: LogReader) {
+  /** `onFault` hears why a log cannot be read, unless the store is only away. */
+  constructor(read: LogReader, onFault: (error: unknown, conversationId: string) => void) {
     this.#read = read
+    this.#onFault = onFault
   }
 
   /**
@@ -249,6 +252,7 @@ export class Hub {
       tellAudience: (tell) => this.#eachFeed({ ...conversation, inboxId: tail.inboxId }, tell),
       seesNotes: (listener) => this.#seesNotes(listener, { ...conversation, inboxId: tail.inboxId }),
       hasAudience: () => this.#hasFeeds({ ...conversation, inboxId: tail.inboxId }),
+      failed: (error) => this.#onFault(error, conversation.id),
       missed: () =>
         this.#eachFeed({ ...conversation, inboxId: tail.inboxId }, (listener) =>
           listener.gained(conversation.id),

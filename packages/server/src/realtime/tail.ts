@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { LogEvent, Visibility } from '@parley/protocol'
 import type { LoggedEntry } from '../chat/chat.ts'
+import { knownFailure } from '../chat/failure.ts'
 import { Frame } from './frame.ts'
 import type { Listener, LogReader } from './listener.ts'
 
@@ -13,12 +14,16 @@ type Surroundings = {
   hasAudience(): boolean
   /** Asked of somebody in the audience. */
   seesNotes(listener: Listener): boolean
+  /** The log cannot be read, and not because the store is away. */
+  failed(error: unknown): void
   /** An entry came too late to be told in its place, and was told to nobody. */
   missed(): void
   told(event: LogEvent): void
 }
 
 const pageSize = 200
+const retryMs = 500
+const longestRetryMs = 30_000
 
 /**
  * The end of one conversation's log as this node has told it, and who hears it.
@@ -41,7 +46,7 @@ export class Tail {
   #first = 0
   #target = 0
   #reading: Promise<void> | undefined
-  #touchedAt = Date.now()
+  #touchedAt = performance.now()
 
   constructor(
     conversation: { workspaceId: string; id: string },
@@ -62,7 +67,7 @@ export class Tail {
   }
 
   isIdle(olderThanMs: number): boolean {
-    return this.#followers.size === 0 && !this.#reading && Date.now() - this.#touchedAt > olderThanMs
+    return this.#followers.size === 0 && !this.#reading && performance.now() - this.#touchedAt > olderThanMs
   }
 
   async follow(listener: Listener, after: number, sees: Visibility): Promise<number | 'ahead' | null> {
@@ -85,7 +90,7 @@ export class Tail {
 
   /** Entries in order, straight from the transaction that wrote them. */
   take(entries: readonly LoggedEntry[]): void {
-    this.#touchedAt = Date.now()
+    this.#touchedAt = performance.now()
     const first = entries[0]?.event.seq
     if (first === undefined) return
     if (this.#seq === undefined) {
@@ -106,7 +111,7 @@ export class Tail {
    * have positions of their own, and one that reads slowly keeps nobody waiting.
    */
   async reach(seq: number): Promise<void> {
-    this.#touchedAt = Date.now()
+    this.#touchedAt = performance.now()
     this.#target = Math.max(this.#target, seq)
     if (this.#reading) return this.#reading
     // Nobody here was told anything before: followers read for themselves, feeds are told the row of the list.
@@ -163,16 +168,23 @@ export class Tail {
     }
   }
 
-  /** A store that is away for a while is asked again for as long as somebody waits: nobody loses their place. */
+  /**
+   * Nobody loses their place because the log cannot be read: it is asked again for as long as somebody waits. A store that
+   * is away will be back soon; what is a fault may be one until somebody mends it.
+   */
   async #readPatiently(
     after: number,
     isWanted: () => boolean,
   ): Promise<Awaited<ReturnType<LogReader>> | null> {
-    for (;;) {
+    for (let waitMs = retryMs; ; ) {
       try {
         return await this.#read(this.conversation, after, pageSize)
-      } catch {
-        await wait(500, undefined, { ref: false })
+      } catch (error) {
+        if (!knownFailure(error)) {
+          this.#surroundings.failed(error)
+          waitMs = Math.min(waitMs * 2, longestRetryMs)
+        }
+        await wait(waitMs, undefined, { ref: false })
         if (!isWanted()) return null
       }
     }
