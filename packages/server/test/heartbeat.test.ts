@@ -9,7 +9,7 @@ let world: World
 
 // Only the clock that heartbeats go by is ours; sockets, stores and the rest of the time are real.
 beforeAll(async () => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] })
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
   server = await startServer()
   world = await makeWorld(server)
 })
@@ -90,4 +90,19 @@ test('[G11] a peer that vanished without a word is offline for those who watch',
   )
   gone.websocket.terminate()
   watcher.close()
+})
+
+test('[G11] a clock that is set forward or back ends nobody', async () => {
+  const hours = 2 * 60 * 60_000
+  const now = Date.now.bind(Date)
+  const socket = await world.ana.connect()
+  for (const shift of [hours, -hours]) {
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + shift)
+    await pass(limits.heartbeatMs, () => socket.write({ type: 'heartbeat' }))
+    await pass(limits.heartbeatMs)
+    clock.mockRestore()
+    expect(socket.closeCode).toBeUndefined()
+    expect(await socket.command('unread.get')).toMatchObject({ ok: true })
+  }
+  socket.close()
 })

@@ -24,7 +24,7 @@ async function originsOf(chat: Chat, workspaceId: string, inboxId: string): Prom
   const cache = known.get(chat) ?? new Map()
   known.set(chat, cache)
   const cached = cache.get(inboxId)
-  if (cached && Date.now() - cached.readAt < freshForMs) return cached.origins
+  if (cached && performance.now() - cached.readAt < freshForMs) return cached.origins
   const row = await chat.db
     .selectFrom('inbox')
     .select('origins')
@@ -32,6 +32,6 @@ async function originsOf(chat: Chat, workspaceId: string, inboxId: string): Prom
     .where('id', '=', inboxId)
     .executeTakeFirst()
   const origins = row?.origins ?? []
-  cache.set(inboxId, { origins, readAt: Date.now() })
+  cache.set(inboxId, { origins, readAt: performance.now() })
   return origins
 }

@@ -59,7 +59,7 @@ export class Connection implements Listener, Peer {
   #state: State
   #actor: Actor | undefined
   #inFlight = 0
-  #heardAt = Date.now()
+  #heardAt = performance.now()
   #sent = 0
   /** Made when it is first needed: most connections never do, and there may be ten thousand. */
   #access: Again | undefined
@@ -100,7 +100,7 @@ export class Connection implements Listener, Peer {
 
   /** A text frame from the peer. */
   receive(text: string): void {
-    this.#heardAt = Date.now()
+    this.#heardAt = performance.now()
     const frame = readFrame(text)
     if (!frame || (frame.kind === 'hello') !== (this.#state.name === 'greeting'))
       return this.close('protocol_error')
@@ -110,7 +110,7 @@ export class Connection implements Listener, Peer {
 
   /** The peer is there although it said nothing: a poll was asked for. */
   touch(): void {
-    this.#heardAt = Date.now()
+    this.#heardAt = performance.now()
   }
 
   hear(frame: Frame): void {
@@ -162,7 +162,7 @@ export class Connection implements Listener, Peer {
 
   reap(): void {
     if (this.#state.name !== 'live') return
-    if (Date.now() - this.#heardAt > limits.deadPeerMs) this.close('peer_silent')
+    if (performance.now() - this.#heardAt > limits.deadPeerMs) this.close('peer_silent')
   }
 
   /** Called by the heartbeat clock. `cursor` is the list position this node has told everybody up to. */
