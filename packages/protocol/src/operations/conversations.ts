@@ -181,7 +181,7 @@ export const conversations = {
     access: 'user',
     realtime: true,
     summary:
-      'Take somebody out: the team, or whoever made the group. Their sockets lose it within two seconds.',
+      'Take somebody out: the team, or whoever made the group. Their sockets lose it within two seconds, and an assignee hands it back.',
     params: { conversationId, userId: S.Id },
     errors: ['not_found', 'wrong_state', 'forbidden'],
   }),

@@ -68,7 +68,7 @@ export const workspace = {
     path: '/users/{userId}',
     access: 'admin',
     summary:
-      'Change a role below my own, or switch an account off or on. Its sessions follow within two seconds.',
+      'Change a role below my own, or switch an account off or on. Its sessions follow within two seconds; whoever is off, or of the team no longer, hands back what they were assigned.',
     params: { userId: S.Id },
     body: {
       role: Type.Optional(Type.Enum(['owner', 'admin', 'supervisor', 'agent', 'contact'])),
@@ -136,7 +136,8 @@ export const workspace = {
     method: 'DELETE',
     path: '/inboxes/{inboxId}/members/{userId}',
     access: 'admin',
-    summary: 'End somebody’s work in an inbox; open sockets lose its conversations within two seconds.',
+    summary:
+      'End somebody’s work in an inbox; open sockets lose its conversations within two seconds, and what they were assigned there goes back to it.',
     params: { inboxId: S.Id, userId: S.Id },
     errors: ['not_found'],
   }),

@@ -5,6 +5,7 @@ import { type ConversationRow, requireStaff, type Standing, standingOf } from '.
 import type { Actor } from './actor.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { Failure, notFound } from './failure.ts'
+import { handBack } from './handing-back.ts'
 import { record } from './log.ts'
 import { admit, expel, membersOf } from './participants.ts'
 import { getConversation } from './summaries.ts'
@@ -17,7 +18,9 @@ export async function assignConversation(
 ): Promise<ConversationSummary> {
   await change(chat, async (change) => {
     const standing = await requireStaff(change.db, actor, conversationId)
-    if (userId !== null) await requireAssignable(change.db, actor, standing, userId)
+    if (userId !== null && userId !== standing.conversation.assignee_id) {
+      await requireAssignable(change.db, actor, standing, userId)
+    }
     await setAssignee(change, actor, standing, userId)
   })
   return getConversation(chat, actor, { conversationId })
@@ -33,6 +36,7 @@ export async function takeConversation(
     const standing = await requireStaff(change.db, actor, conversationId)
     const holder = standing.conversation.assignee_id
     if (holder !== null && holder !== actor.userId) throw new Failure('already_taken', { assigneeId: holder })
+    if (holder === null) await requireAssignable(change.db, actor, standing, actor.userId)
     await setAssignee(change, actor, standing, actor.userId)
   })
   return getConversation(chat, actor, { conversationId })
@@ -51,8 +55,8 @@ export async function handOverConversation(
     const standing = await requireStaff(change.db, actor, conversationId)
     const { status, assignee_id: holder } = standing.conversation
     if (status === 'closed' || status === 'archived') throw new Failure('wrong_state')
-    await requireAssignable(change.db, actor, standing, userId)
     if (holder === userId) return
+    await requireAssignable(change.db, actor, standing, userId)
     await apply(change, actor, conversationId, { status, assigneeId: userId })
     if (holder !== null) await expel(change, actor, conversationId, holder)
   })
@@ -103,7 +107,7 @@ export async function concludeConversation(
   })
 }
 
-/** Opens a closed, snoozed or archived conversation again, with its assignee if it had one. */
+/** Opens a closed, snoozed or archived conversation again, with its assignee if it had one who can still be it. */
 export async function reopenConversation(
   chat: Chat,
   actor: Actor,
@@ -162,20 +166,35 @@ async function closedRecently(
   return recent !== undefined
 }
 
-/** Somebody active, of the team, who works in this inbox or everywhere. */
-async function requireAssignable(
+/**
+ * Refuses whoever may not be given a conversation. They stay as they are until the transaction ends: whoever switches them
+ * off meanwhile waits, and finds what they were given to hand back. A statement of its own, as one that waits and then looks
+ * would not see what they waited for.
+ */
+async function requireAssignable(db: Db, actor: Actor, standing: Standing, userId: string): Promise<void> {
+  await db
+    .selectFrom('person')
+    .select('id')
+    .where('workspace_id', '=', actor.workspaceId)
+    .where('id', '=', userId)
+    .forShare()
+    .execute()
+  if (!(await isAssignable(db, standing.conversation, userId))) throw notFound()
+}
+
+/** Somebody active, of the team, who works in this inbox or everywhere, or takes part. */
+async function isAssignable(
   db: Db,
-  actor: Actor,
-  { conversation }: Standing,
+  { workspace_id, id, inbox_id }: ConversationRow,
   userId: string,
-): Promise<void> {
+): Promise<boolean> {
   const { rows } = await sql`
-    select 1 from person s where s.workspace_id = ${actor.workspaceId} and s.id = ${userId} and s.deactivated_at is null
+    select 1 from person s where s.workspace_id = ${workspace_id} and s.id = ${userId} and s.deactivated_at is null
       and (s.role in ('owner', 'admin') or (s.role in ('supervisor', 'agent') and (
-        exists (select 1 from inbox_member m where m.workspace_id = s.workspace_id and m.person_id = s.id and m.inbox_id = ${conversation.inbox_id})
+        exists (select 1 from inbox_member m where m.workspace_id = s.workspace_id and m.person_id = s.id and m.inbox_id = ${inbox_id})
         or exists (select 1 from participant p where p.workspace_id = s.workspace_id and p.person_id = s.id
-          and p.conversation_id = ${conversation.id} and p.left_at is null))))`.execute(db)
-  if (rows.length === 0) throw notFound()
+          and p.conversation_id = ${id} and p.left_at is null))))`.execute(db)
+  return rows.length > 0
 }
 
 async function setAssignee(
@@ -203,7 +222,20 @@ async function setStatus(
 
 async function reopen(change: Change, actor: Actor, { conversation }: Standing): Promise<void> {
   const status = statusWhenOpen(conversation)
-  if (status !== conversation.status) await apply(change, actor, conversation.id, { status })
+  if (status === conversation.status) return
+  await apply(change, actor, conversation.id, { status })
+  await handBackOfAbsent(change, actor, conversation)
+}
+
+/** What is open again does not wait for somebody who can no longer be given it. */
+export async function handBackOfAbsent(
+  change: Change,
+  actor: Actor,
+  conversation: ConversationRow,
+): Promise<void> {
+  const { id, assignee_id: holder } = conversation
+  if (holder === null || (await isAssignable(change.db, conversation, holder))) return
+  await handBack(change, actor, holder, { conversationId: id })
 }
 
 /** Open or assigned; what is either already stays as it is. */

@@ -5,7 +5,7 @@ import { type ConversationRow, requireStaff, requireWritable, standingOf } from 
 import { type Actor, isStaff, participantRoleOf } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Chat, change } from './chat.ts'
-import { statusWhenOpen, writeStatus } from './conversation-states.ts'
+import { handBackOfAbsent, statusWhenOpen, writeStatus } from './conversation-states.ts'
 import { eraseConversation } from './erasure.ts'
 import { Failure, invalid, notFound } from './failure.ts'
 import { hasGrant, requireGrant } from './grants.ts'
@@ -104,6 +104,7 @@ export async function updateConversation(
       actorId: actor.userId,
       changes: { ...changes, ...(metadata && { metadata }), ...(status && { status, closedAt }) },
     })
+    if (status) await handBackOfAbsent(change, actor, conversation)
   })
   return getConversation(chat, actor, { conversationId })
 }

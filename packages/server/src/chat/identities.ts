@@ -6,6 +6,7 @@ import { audit } from './audit.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { type Claimed, readExternalToken } from './external-tokens.ts'
 import { Failure } from './failure.ts'
+import { handBack } from './handing-back.ts'
 import { inboxIdsOf, leaveInboxes } from './inbox-members.ts'
 import { recentActors } from './recent-actors.ts'
 import { hashToken } from './tokens.ts'
@@ -151,7 +152,10 @@ async function follow(
     .returningAll()
     .executeTakeFirstOrThrow()
   if (followed.role !== person.role) {
-    if (followed.role === 'contact') await leaveInboxes(change.db, workspaceId, id)
+    if (followed.role === 'contact') {
+      await leaveInboxes(change.db, workspaceId, id)
+      await handBack(change, { workspaceId, userId: null }, id)
+    }
     await noteRole(change.db, followed, person.role)
   }
   change.announce({ type: 'access', workspaceId, userIds: [id] })

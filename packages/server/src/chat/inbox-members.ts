@@ -5,6 +5,7 @@ import { type Actor, isStaff } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { notFound } from './failure.ts'
+import { handBack } from './handing-back.ts'
 import { requireInbox, requireOwnInbox } from './inboxes.ts'
 import type { PersonRow } from './user-view.ts'
 
@@ -64,13 +65,14 @@ export async function joinInbox(
   announce({ type: 'access', workspaceId: person.workspace_id, userIds: [person.id] })
 }
 
-/** Ends somebody's work in an inbox. */
+/** Ends somebody's work in an inbox: what they had there, they hand back, also where they still take part. */
 export async function removeInboxMember(
   chat: Chat,
   actor: Actor,
   { inboxId, userId }: InputOf<'inboxMember.remove'>,
 ): Promise<void> {
-  await change(chat, async ({ db, announce }) => {
+  await change(chat, async (change) => {
+    const { db, announce } = change
     const removed = await db
       .deleteFrom('inbox_member')
       .where('workspace_id', '=', actor.workspaceId)
@@ -79,6 +81,7 @@ export async function removeInboxMember(
       .returning('role')
       .executeTakeFirstOrThrow(notFound)
     await touch(db, actor.workspaceId, userId)
+    await handBack(change, actor, userId, { inboxId })
     await audit(db, actor, {
       action: 'inboxMember.remove',
       targetType: 'inbox',

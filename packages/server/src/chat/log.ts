@@ -28,40 +28,46 @@ export type Recording = { actorId: string | null; visibility?: Visibility } & Ev
  */
 export async function record(
   change: Change,
-  conversation: { workspaceId: string; id: string },
-  { actorId, visibility = 'everyone', ...entry }: Recording,
+  { workspaceId, id }: { workspaceId: string; id: string },
+  entry: Recording,
 ): Promise<LogEvent> {
-  const { last_seq: seq, inbox_id: inboxId, updated_at: at } = await takeSeq(change, conversation)
-  const { type, ...data } = entry
-  const { body: _content, ...stored } = { body: '', ...data }
-  await change.db
-    .insertInto('event')
-    .values({
-      workspace_id: conversation.workspaceId,
-      conversation_id: conversation.id,
-      seq,
-      type,
-      actor_id: actorId,
-      visibility,
-      data: JSON.stringify(stored),
-      created_at: at,
-    })
-    .execute()
-  const event = { conversationId: conversation.id, seq, at, actorId, ...entry } as LogEvent
-  change.announce({
-    type: 'logged',
-    workspaceId: conversation.workspaceId,
-    conversationId: conversation.id,
-    inboxId,
-    seq,
-    entries: [{ event, visibility }],
-  })
+  const [event] = await recordInEach(change, workspaceId, [id], entry)
+  if (!event) throw notFound()
   return event
 }
 
+/** The same entry in several conversations, which the caller has locked. */
+export async function recordInEach(
+  change: Change,
+  workspaceId: string,
+  conversationIds: readonly string[],
+  { actorId, visibility = 'everyone', ...entry }: Recording,
+): Promise<LogEvent[]> {
+  if (conversationIds.length === 0) return []
+  const taken = await takeSeqs(change, workspaceId, conversationIds)
+  const { type, ...data } = entry
+  const { body: _content, ...stored } = { body: '', ...data }
+  await sql`insert into event (workspace_id, conversation_id, seq, type, actor_id, visibility, data, created_at)
+    select ${workspaceId}, k.id, k.seq, ${type}, ${actorId}, ${visibility}, ${JSON.stringify(stored)}::jsonb, k.at
+    from unnest(${taken.map(({ id }) => id)}::uuid[], ${taken.map((one) => one.last_seq)}::int[],
+      ${taken.map((one) => one.updated_at)}::timestamptz[]) as k (id, seq, at)`.execute(change.db)
+  return taken.map(({ id, last_seq: seq, inbox_id: inboxId, updated_at: at }) => {
+    const event = { conversationId: id, seq, at, actorId, ...entry } as LogEvent
+    const entries = [{ event, visibility }]
+    change.announce({ type: 'logged', workspaceId, conversationId: id, inboxId, seq, entries })
+    return event
+  })
+}
+
 /** The next number of a conversation's log, for whoever writes the entry in the same transaction. */
-export async function takeSeq(change: Change, conversation: { workspaceId: string; id: string }) {
-  return change.db
+export async function takeSeq(change: Change, { workspaceId, id }: { workspaceId: string; id: string }) {
+  const [taken] = await takeSeqs(change, workspaceId, [id])
+  if (!taken) throw notFound()
+  return taken
+}
+
+function takeSeqs({ db }: Change, workspaceId: string, conversationIds: readonly string[]) {
+  return db
     .updateTable('conversation')
     .set({
       last_seq: sql`last_seq + 1`,
@@ -70,10 +76,10 @@ export async function takeSeq(change: Change, conversation: { workspaceId: strin
       changed_xid: sql`pg_current_xact_id()`,
       changed_span: sql`span_of(pg_current_xact_id())`,
     })
-    .where('workspace_id', '=', conversation.workspaceId)
-    .where('id', '=', conversation.id)
-    .returning(['last_seq', 'inbox_id', 'updated_at', 'message_count', 'note_count'])
-    .executeTakeFirstOrThrow(notFound)
+    .where('workspace_id', '=', workspaceId)
+    .where('id', 'in', conversationIds)
+    .returning(['id', 'last_seq', 'inbox_id', 'updated_at', 'message_count', 'note_count'])
+    .execute()
 }
 
 export type LogPage = {

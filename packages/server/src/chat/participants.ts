@@ -9,6 +9,7 @@ import { audit } from './audit.ts'
 import { type Change, type Chat, change } from './chat.ts'
 import { Failure, notFound } from './failure.ts'
 import { hasGrant } from './grants.ts'
+import { handBack } from './handing-back.ts'
 import { record } from './log.ts'
 
 /** Everybody who is or was in a conversation, in the order they first came. */
@@ -103,18 +104,14 @@ function auditPart(
   return audit(db, actor, { targetType: 'conversation', targetId: conversationId, ...act })
 }
 
-/** Leaves. An assignee who leaves hands the conversation back to the inbox. */
+/** Leaves. */
 export async function leaveConversation(
   chat: Chat,
   actor: Actor,
   { conversationId }: InputOf<'conversation.leave'>,
 ): Promise<void> {
   await change(chat, async (change) => {
-    const { conversation } = await standingOf(change.db, actor, conversationId, { lock: true })
-    const isActive = conversation.status === 'assigned' || conversation.status === 'open'
-    if (conversation.assignee_id === actor.userId && isActive) {
-      await unassign(change, actor, conversationId)
-    }
+    await standingOf(change.db, actor, conversationId, { lock: true })
     if (!(await expel(change, actor, conversationId, actor.userId))) throw notFound()
   })
 }
@@ -193,7 +190,7 @@ export async function admit(
   return participant
 }
 
-/** Makes a participant leave and logs it; false when they were none. */
+/** Makes a participant leave, hand back what they had here, and logs it; false when they were none. */
 export async function expel(
   change: Change,
   actor: Actor,
@@ -210,23 +207,10 @@ export async function expel(
     .returning('person_id')
     .executeTakeFirst()
   if (!gone) return false
+  await handBack(change, actor, userId, { conversationId })
   const conversation = { workspaceId: actor.workspaceId, id: conversationId }
   await record(change, conversation, { type: 'participant.left', actorId: actor.userId, userId })
   return true
-}
-
-async function unassign(change: Change, actor: Actor, conversationId: string): Promise<void> {
-  await change.db
-    .updateTable('conversation')
-    .set({ assignee_id: null, status: 'open' })
-    .where('workspace_id', '=', actor.workspaceId)
-    .where('id', '=', conversationId)
-    .execute()
-  await record(
-    change,
-    { workspaceId: actor.workspaceId, id: conversationId },
-    { type: 'conversation.updated', actorId: actor.userId, changes: { assigneeId: null, status: 'open' } },
-  )
 }
 
 /** Who is in each of these conversations now, in the order they came. The caller has checked that they may be seen. */

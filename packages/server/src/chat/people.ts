@@ -5,6 +5,7 @@ import { type Actor, isStaff, mayGrant } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Chat, change } from './chat.ts'
 import { Failure, notFound } from './failure.ts'
+import { handBack } from './handing-back.ts'
 import { leaveInboxes } from './inbox-members.ts'
 import { revokeInvitationsOf } from './invitations.ts'
 import { revokeSessions } from './sessions.ts'
@@ -92,6 +93,7 @@ export async function updateUser(
       .executeTakeFirstOrThrow(notFound)
     if (active === false) await revokeSessions(change, actor.workspaceId, userId)
     if (!isStaff(after)) await leaveInboxes(change.db, actor.workspaceId, userId)
+    if (!isStaff(after) || active === false) await handBack(change, actor, userId)
     if (active === false || after.role !== before.role) {
       await revokeInvitationsOf(change.db, actor.workspaceId, userId)
     }
