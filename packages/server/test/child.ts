@@ -15,7 +15,8 @@ import {
 import type { Host } from './world.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-const password = 'correct horse battery'
+/** Of everybody who signs in here, the owner among them. */
+export const password = 'correct horse battery'
 
 export type Child = Host &
   AsyncDisposable & {

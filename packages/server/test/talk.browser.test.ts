@@ -1,9 +1,8 @@
-import { once } from 'node:events'
-import { createServer } from 'node:net'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { makePlace, type Place } from '../src/testing.ts'
 import { type Child, startChild } from './child.ts'
+import { answer, freePort, launchBrowser, openChat, openDesk, openSite, say } from './pages.ts'
 
 /**
  * A visitor and an agent in two real browsers, on a server in a process of its own that is killed and started again
@@ -17,10 +16,7 @@ let port: string
 let server: Child
 
 beforeAll(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.TEST_CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-  })
+  browser = await launchBrowser()
   place = await makePlace()
   port = await freePort()
   server = await startChild({ place, env: { PORT: port } })
@@ -100,7 +96,7 @@ test('two tabs of one visitor agree, and a reload loses nothing', async () => {
   const { site, visitor } = await cast()
   await say(site, 'From the first tab')
   await expect.poll(() => statusOf(site, 'From the first tab'), patiently).toMatch(/sent|delivered|read/)
-  const second = await openSite(visitor)
+  const second = await openSite(visitor, server.url)
   await second.getByText('From the first tab').waitFor()
   await say(second, 'From the second tab')
   await site.getByText('From the second tab').waitFor()
@@ -113,52 +109,11 @@ test('two tabs of one visitor agree, and a reload loses nothing', async () => {
 /** A fresh visitor with the chat open, and an agent at the desk. */
 async function cast(): Promise<{ site: Page; desk: Page; visitor: BrowserContext }> {
   const visitor = await browser.newContext()
-  const site = await openSite(visitor)
-  const agent = await browser.newContext()
-  const desk = await agent.newPage()
-  await desk.goto(`${server.url}/desk`)
-  await desk.getByLabel(/e-?mail/i).fill('olga@example.com')
-  await desk.getByLabel(/password/i).fill('correct horse battery')
-  await desk.keyboard.press('Enter')
-  await desk.getByRole('navigation', { name: 'Views' }).waitFor()
+  const site = await openSite(visitor, server.url)
+  const desk = await openDesk(browser, server.url)
   return { site, desk, visitor }
-}
-
-async function openSite(visitor: BrowserContext): Promise<Page> {
-  const site = await visitor.newPage()
-  await site.goto(server.url)
-  await openChat(site)
-  return site
-}
-
-/** On a wide screen the panel comes back by itself after a reload. */
-async function openChat(site: Page): Promise<void> {
-  const closed = site.getByRole('button', { name: /^Open chat/ })
-  const composer = site.getByRole('textbox', { name: 'Message' })
-  await closed.or(composer).first().waitFor()
-  if (!(await composer.isVisible())) await closed.click()
-  await composer.waitFor()
-}
-
-async function say(site: Page, text: string): Promise<void> {
-  await site.getByRole('textbox', { name: 'Message' }).fill(text)
-  await site.keyboard.press('Enter')
-}
-
-async function answer(desk: Page, text: string): Promise<void> {
-  await desk.getByRole('textbox', { name: 'Write a reply' }).fill(text)
-  await desk.keyboard.press('Enter')
 }
 
 const line = (site: Page, text: string) => site.locator('.line').filter({ hasText: text })
 const statusOf = (site: Page, text: string) => line(site, text).first().getAttribute('data-status')
 const lines = (site: Page) => site.locator('.line .text').allTextContents()
-
-async function freePort(): Promise<string> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  if (typeof address !== 'object' || !address) throw new Error('No port was free')
-  return String(address.port)
-}
