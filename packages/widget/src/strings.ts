@@ -51,6 +51,7 @@ export const strings = {
         ? `${names[0]} and ${names[1]} are typing`
         : 'Several people are typing',
   closed: 'This conversation was closed.',
+  closedWriting: 'This conversation was closed. Your message opens it again, or begins a new one.',
   writeAgain: 'Write again',
   message: 'Message',
   placeholder: 'Write a message…',

@@ -9,6 +9,7 @@ import { useStore } from '../use-store.ts'
 import { followViewport, holdPage, isSheet } from '../viewport.ts'
 import { Composer } from './composer.tsx'
 import { BubbleIcon, CloseIcon } from './icons.tsx'
+import { Notice } from './notice.tsx'
 import { Thread } from './thread.tsx'
 
 export type ChatPanelProps = {
@@ -91,7 +92,7 @@ export function ChatPanel({ chat, draft, look, baseUrl, isOpen, takesFocus, onCl
         greeting={look?.greeting || strings.fallbackGreeting}
         isOpen={isOpen}
       />
-      <Notice view={view} />
+      <Notice text={standingOf(view)} />
       {view.connection !== 'refused' && <Composer chat={chat} view={view} draft={draft} />}
     </div>
   )
@@ -103,19 +104,10 @@ function Company({ view }: { view: ChatView }) {
   return company && <p dir="auto">{company}</p>
 }
 
-/** Always in the document, so that a screen reader hears what comes into it. */
-function Notice({ view: { connection, refusal } }: { view: ChatView }) {
-  const text =
-    connection === 'offline' || connection === 'unreachable'
-      ? strings[connection]
-      : connection === 'refused' && refusal
-        ? strings.refused[refusal]
-        : null
-  return (
-    <div class="connection" role="status">
-      {text && <p>{text}</p>}
-    </div>
-  )
+/** What there is to say of the connection. */
+function standingOf({ connection, refusal }: ChatView): string | null {
+  if (connection === 'offline' || connection === 'unreachable') return strings[connection]
+  return connection === 'refused' && refusal ? strings.refused[refusal] : null
 }
 
 /** A sheet covers the page, so the Tab key goes round inside it. */

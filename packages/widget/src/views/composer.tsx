@@ -5,6 +5,7 @@ import type { Chat, ChatView } from '../chat.ts'
 import type { DraftBox } from '../draft.ts'
 import { strings } from '../strings.ts'
 import { ClipIcon, CloseIcon, SendIcon } from './icons.tsx'
+import { Notice } from './notice.tsx'
 
 export type ComposerProps = { chat: Chat; view: ChatView; draft: DraftBox }
 
@@ -14,7 +15,10 @@ type Upload =
   | { state: 'ready'; key: string; name: string; attachment: Attachment }
   | { state: 'failed'; key: string; name: string }
 
-/** Enter sends, Shift+Enter begins a line. Works without a connection; a closed conversation asks first. */
+/**
+ * Enter sends, Shift+Enter begins a line. Works without a connection; a closed conversation asks first, unless somebody
+ * is writing: what stands in the composer stays there.
+ */
 export function Composer({ chat, view, draft }: ComposerProps) {
   const [text, setText] = useState(draft.get)
   const [uploads, setUploads] = useState<readonly Upload[]>([])
@@ -28,9 +32,10 @@ export function Composer({ chat, view, draft }: ComposerProps) {
   const canSend =
     (text.trim() !== '' || ready.length > 0) && uploads.every((one) => one.state !== 'uploading')
 
-  useEffect(() => {
-    if (!view.isOver) setGoesOn(false)
-  }, [view.isOver])
+  const isWriting = text !== '' || uploads.length > 0 || field.current?.matches(':focus') === true
+  const asks = view.isOver && !goesOn && !isWriting
+
+  useEffect(() => setGoesOn(view.isOver && !asks), [view.isOver, asks])
 
   useEffect(() => draft.onChange(() => setText(draft.get())), [draft])
 
@@ -40,7 +45,7 @@ export function Composer({ chat, view, draft }: ComposerProps) {
     if (!box) return
     box.style.height = 'auto'
     box.style.height = `${box.scrollHeight}px`
-  }, [text, goesOn, view.isOver])
+  }, [text, asks])
 
   function write(next: string) {
     setText(next)
@@ -87,7 +92,7 @@ export function Composer({ chat, view, draft }: ComposerProps) {
     add(files)
   }
 
-  if (view.isOver && !goesOn) {
+  if (asks) {
     return (
       <div class="closed">
         <p>{strings.closed}</p>
@@ -104,63 +109,66 @@ export function Composer({ chat, view, draft }: ComposerProps) {
     )
   }
   return (
-    <form
-      class="composer"
-      onSubmit={(event) => {
-        event.preventDefault()
-        send()
-      }}
-    >
-      {uploads.length > 0 && (
-        <ul class="uploads">
-          {uploads.map((one) => (
-            <UploadView
-              key={one.key}
-              upload={one}
-              onRemove={() => setUploads((now) => now.filter(({ key }) => key !== one.key))}
-            />
-          ))}
-        </ul>
-      )}
-      <div class="field">
-        {/* A file needs a conversation to go to, so it needs a connection, and one that is not over. */}
-        <button
-          type="button"
-          class="plain"
-          aria-label={strings.attach}
-          disabled={view.connection !== 'live' || view.isOver}
-          onClick={() => picker.current?.click()}
-        >
-          <ClipIcon />
-        </button>
-        <input
-          ref={picker}
-          type="file"
-          multiple
-          hidden
-          onChange={({ currentTarget }) => {
-            add(currentTarget.files ?? [])
-            currentTarget.value = ''
-          }}
-        />
-        <textarea
-          ref={field}
-          rows={1}
-          dir="auto"
-          aria-label={strings.message}
-          placeholder={strings.placeholder}
-          enterkeyhint="send"
-          value={text}
-          onInput={({ currentTarget }) => write(currentTarget.value)}
-          onKeyDown={keyDown}
-          onPaste={paste}
-          onBlur={() => chat.setTyping(false)}
-        />
-        <button type="submit" class="send" aria-label={strings.send} disabled={!canSend}>
-          <SendIcon />
-        </button>
-      </div>
-    </form>
+    <>
+      <Notice text={view.isOver && strings.closedWriting} />
+      <form
+        class="composer"
+        onSubmit={(event) => {
+          event.preventDefault()
+          send()
+        }}
+      >
+        {uploads.length > 0 && (
+          <ul class="uploads">
+            {uploads.map((one) => (
+              <UploadView
+                key={one.key}
+                upload={one}
+                onRemove={() => setUploads((now) => now.filter(({ key }) => key !== one.key))}
+              />
+            ))}
+          </ul>
+        )}
+        <div class="field">
+          {/* A file needs a conversation to go to, so it needs a connection, and one that is not over. */}
+          <button
+            type="button"
+            class="plain"
+            aria-label={strings.attach}
+            disabled={view.connection !== 'live' || view.isOver}
+            onClick={() => picker.current?.click()}
+          >
+            <ClipIcon />
+          </button>
+          <input
+            ref={picker}
+            type="file"
+            multiple
+            hidden
+            onChange={({ currentTarget }) => {
+              add(currentTarget.files ?? [])
+              currentTarget.value = ''
+            }}
+          />
+          <textarea
+            ref={field}
+            rows={1}
+            dir="auto"
+            aria-label={strings.message}
+            placeholder={strings.placeholder}
+            enterkeyhint="send"
+            value={text}
+            onInput={({ currentTarget }) => write(currentTarget.value)}
+            onKeyDown={keyDown}
+            onPaste={paste}
+            onBlur={() => chat.setTyping(false)}
+          />
+          <button type="submit" class="send" aria-label={strings.send} disabled={!canSend}>
+            <SendIcon />
+          </button>
+        </div>
+      </form>
+    </>
   )
 }
 

@@ -1,0 +1,60 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Child, startChild } from './child.ts'
+import { launchBrowser, openSite, say } from './pages.ts'
+
+/** What a visitor sees of the widget in a real browser. */
+let browser: Browser
+let server: Child
+
+beforeAll(async () => {
+  browser = await launchBrowser()
+  server = await startChild()
+})
+
+afterAll(async () => {
+  await browser?.close()
+  await server?.[Symbol.asyncDispose]()
+})
+
+test('a conversation that is closed while somebody writes leaves text and keyboard where they are', async () => {
+  const { site, conversationId } = await talking('Before it was closed')
+  await composerOf(site).pressSequentially('Half a thou')
+  await server.owner.call('conversation.close', { conversationId })
+  await site.getByText('This conversation was closed.').waitFor()
+  await site.keyboard.type('ght more')
+  expect(await composerOf(site).inputValue()).toBe('Half a thought more')
+
+  await site.keyboard.press('Enter')
+  await site.locator('.line[data-status=sent]', { hasText: 'Half a thought more' }).waitFor()
+  const { conversation } = await server.owner.call('conversation.get', { conversationId })
+  expect(conversation.status).not.toBe('closed')
+})
+
+test('after the time in which it opens again, the text goes into a new conversation', async () => {
+  await server.owner.call('inbox.update', { inboxId: server.inboxId, reopenHours: 0 })
+  const { site, conversationId } = await talking('Long ago')
+  await composerOf(site).pressSequentially('I have one more question')
+  await server.owner.call('conversation.close', { conversationId })
+  await site.getByText('This conversation was closed.').waitFor()
+  await site.keyboard.press('Enter')
+  await expect.poll(async () => (await newest()).lastMessage?.body).toBe('I have one more question')
+  expect((await newest()).conversation.id).not.toBe(conversationId)
+})
+
+/** A visitor who has written, in the conversation that this began. */
+async function talking(text: string): Promise<{ site: Page; conversationId: string }> {
+  const site = await openSite(await browser.newContext(), server.url)
+  await say(site, text)
+  await site.locator('.line[data-status=sent]', { hasText: text }).waitFor()
+  return { site, conversationId: (await newest()).conversation.id }
+}
+
+async function newest() {
+  const { conversations } = await server.owner.call('conversation.list', {})
+  const [first] = conversations
+  if (!first) throw new Error('There is no conversation')
+  return first
+}
+
+const composerOf = (site: Page) => site.getByRole('textbox', { name: 'Message' })
