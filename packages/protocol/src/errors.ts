@@ -118,6 +118,23 @@ export const errors = {
 
 export type ErrorCode = keyof typeof errors
 
+const ofTheMoment: readonly ErrorCode[] = [
+  'forbidden',
+  'grant_required',
+  'origin_refused',
+  'conversation_closed',
+  'conversation_archived',
+  'wrong_state',
+]
+
+/**
+ * Whether somebody may try the same again by hand: `retry`, or a refusal by who and where they are just now. What is
+ * left is wrong in what was sent, and nothing but a change of that helps.
+ */
+export function mayPassLater({ code, retry }: { code: string; retry: boolean }): boolean {
+  return retry || ofTheMoment.some((one) => one === code)
+}
+
 /**
  * WebSocket close codes (SPEC §7). 4000–4099: reconnect with back-off; 4100–4199: do not reconnect with the same
  * credentials or protocol. The range alone tells a client what to do with a code it does not know.

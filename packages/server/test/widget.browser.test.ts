@@ -1,3 +1,4 @@
+import { limits } from '@parley/protocol'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Child, startChild } from './child.ts'
@@ -40,6 +41,19 @@ test('after the time in which it opens again, the text goes into a new conversat
   await site.keyboard.press('Enter')
   await expect.poll(async () => (await newest()).lastMessage?.body).toBe('I have one more question')
   expect((await newest()).conversation.id).not.toBe(conversationId)
+})
+
+test('a message that is too long is edited, not tried again', async () => {
+  const { site } = await talking('A short one')
+  await say(site, 'a'.repeat(limits.messageBytes + 1))
+  await site.locator('.status.failed').waitFor()
+  expect(await site.getByRole('button', { name: 'Try again' }).count()).toBe(0)
+  await composerOf(site).fill('written meanwhile')
+  await site.getByRole('button', { name: 'Edit' }).click()
+  await site.locator('.line[data-status=failed]').waitFor({ state: 'detached' })
+  expect(await composerOf(site).inputValue()).toMatch(/^a{32769}\n\nwritten meanwhile$/)
+  await say(site, 'Short again')
+  await site.locator('.line[data-status=sent]', { hasText: 'Short again' }).waitFor()
 })
 
 /** A visitor who has written, in the conversation that this began. */

@@ -108,6 +108,21 @@ test('another refusal stays where it is and says why', async () => {
   expect(bodies(chat)).toEqual([])
 })
 
+test('a refused message goes back to whoever composes, and stays where it is while nobody does', async () => {
+  const chat = open()
+  client.goLive([{ id: 'old', status: 'open' }])
+  chat.send('x', 'm1')
+  client.conversation('old').refuse('m1', 'invalid_request')
+  await settled()
+  chat.takeBack('m1')
+  expect(bodies(chat)).toEqual(['x (failed)'])
+  const taken: string[] = []
+  chat.onTakenBack(({ body }) => taken.push(body))
+  chat.takeBack('m1')
+  expect(taken).toEqual(['x'])
+  expect(bodies(chat)).toEqual([])
+})
+
 test('what was on its way when the connection went is shown as waiting', () => {
   const chat = open()
   client.goLive([{ id: 'old', status: 'open' }])

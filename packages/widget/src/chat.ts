@@ -13,6 +13,7 @@ import {
   visitorSession,
 } from '@parley/client'
 import type { Attachment } from '@parley/protocol'
+import { mayPassLater } from '@parley/protocol/errors'
 import { currentOf, isOver } from './current.ts'
 import { type Identity, namespaceOf, visitorKeyOf } from './embed.ts'
 import { clientKeyOf, opening, shownOf } from './opening.ts'
@@ -51,6 +52,10 @@ const againMs = 4_000
 /** Answers of a conversation after which a message can still be sent: to another one. */
 const moveOn = ['conversation_closed', 'conversation_archived', 'not_found']
 
+/** Whether the same message may be taken another time. One that was to move on and could not must leave its files. */
+export const isWorthRetrying = (error: ParleyError | null) =>
+  !error || (mayPassLater(error) && !moveOn.includes(error.code))
+
 export function openChat({ baseUrl, widgetKey, identity, heard, storage = browserStorage() }: ChatOptions) {
   const namespace = namespaceOf(widgetKey)
   const session: VisitorSession = visitorSession({
@@ -72,6 +77,7 @@ export function openChat({ baseUrl, widgetKey, identity, heard, storage = browse
   let handing: Promise<void> | null = null
   let againTimer: ReturnType<typeof setTimeout> | undefined
   let hasForgotten = false
+  let compose: ((message: ShownMessage) => void) | null = null
   /** Set when the usual clientKey led to a conversation that is no longer there. */
   let ownKey: string | null = null
   let view = look()
@@ -215,6 +221,12 @@ export function openChat({ baseUrl, widgetKey, identity, heard, storage = browse
 
   // ---- doing
 
+  function discard(clientMessageId: string) {
+    first.remove(clientMessageId)
+    current?.discard(clientMessageId)
+    change()
+  }
+
   return {
     get: () => view,
     subscribe(listener: () => void) {
@@ -233,10 +245,20 @@ export function openChat({ baseUrl, widgetKey, identity, heard, storage = browse
       else current?.retry(clientMessageId)
       change()
     },
-    discard(clientMessageId: string) {
-      first.remove(clientMessageId)
-      current?.discard(clientMessageId)
-      change()
+    discard,
+    /** Out of the thread and back to whoever composes; while nobody does, it stays. */
+    takeBack(clientMessageId: string) {
+      const message = view.messages.find(({ key }) => key === clientMessageId)
+      if (!message || !compose) return
+      compose(message)
+      discard(clientMessageId)
+    },
+    /** The one composer there is. Returns the way to stop. */
+    onTakenBack(composer: (message: ShownMessage) => void) {
+      compose = composer
+      return () => {
+        compose = null
+      }
     },
     /** Needs a connection: a file is uploaded into a conversation, which is opened if there is none. */
     async upload(file: File): Promise<Attachment> {

@@ -43,6 +43,7 @@ export const strings = {
     failed: 'Not sent',
   },
   retry: 'Try again',
+  edit: 'Edit',
   discard: 'Remove',
   typing: (names: readonly string[]) =>
     names.length === 1

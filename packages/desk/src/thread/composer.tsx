@@ -7,34 +7,23 @@ import {
   useRef,
   useState,
 } from 'react'
-import { namespace, storage } from '../account.ts'
-import { useDesk } from '../at-desk.tsx'
 import { Icon } from '../icons.tsx'
 import { useShortcuts } from '../shell/shortcuts.ts'
 import { tell } from '../toasts.tsx'
 import { sizeName } from './attachments.tsx'
-import { type ComposerDraft, draftShelf, emptyDraft } from './draft.ts'
+import { emptyDraft } from './draft.ts'
+import type { Drafting } from './drafting.ts'
 import './composer.css'
 
+type ComposerProps = { store: ConversationStore; shown: ConversationView; drafting: Drafting }
+
 /** Where answers and notes are written. Enter sends, Shift+Enter begins a line. */
-export function Composer({ store, shown }: { store: ConversationStore; shown: ConversationView }) {
-  const { user } = useDesk()
-  const shelf = draftShelf(storage, namespace, user.id)
-  const [draft, setDraft] = useState(() => shelf.read(store.id))
+export function Composer({ store, shown, drafting: { draft, change, field: text } }: ComposerProps) {
   const [uploading, setUploading] = useState<readonly string[]>([])
   const [isOver, setIsOver] = useState(false)
-  const text = useRef<HTMLTextAreaElement>(null)
   const files = useRef<HTMLInputElement>(null)
   useHeightOf(text, draft.body)
 
-  /** An upload ends later than what was typed meanwhile, so changes are made to the draft of that moment. */
-  function change(next: (old: ComposerDraft) => ComposerDraft) {
-    setDraft((old) => {
-      const draft = next(old)
-      shelf.keep(store.id, draft)
-      return draft
-    })
-  }
   function switchTo(isNote: boolean) {
     change((old) => ({ ...old, isNote }))
     text.current?.focus()

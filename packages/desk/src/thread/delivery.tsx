@@ -1,5 +1,8 @@
 import type { ConversationStore, MessageStatus, ShownMessage } from '@parley/client'
+import { mayPassLater } from '@parley/protocol/errors'
+import { useContext } from 'react'
 import { Icon, type IconName } from '../icons.tsx'
+import { TakeBack } from './drafting.ts'
 
 const states: Record<Exclude<MessageStatus, 'failed'>, { icon: IconName; name: string }> = {
   queued: { icon: 'wait', name: 'Queued' },
@@ -16,24 +19,10 @@ type DeliveryProps = {
   isProblem?: boolean
 }
 
-/** How far my message has got. One that failed says why, and can be sent again or dropped. */
+/** How far my message has got. */
 export function Delivery({ message, store, isProblem = false }: DeliveryProps) {
-  const { status, error, clientMessageId } = message
-  if (status === 'failed') {
-    if (!isProblem) return null
-    return (
-      <p className="failed" role="alert">
-        <Icon name="alert" />
-        <span>Not sent. {error?.message}</span>
-        <button type="button" onClick={() => clientMessageId && store.retry(clientMessageId)}>
-          Retry
-        </button>
-        <button type="button" onClick={() => clientMessageId && store.discard(clientMessageId)}>
-          Discard
-        </button>
-      </p>
-    )
-  }
+  const { status } = message
+  if (status === 'failed') return isProblem ? <Failed message={message} store={store} /> : null
   if (message.visibility === 'agents' && message.seq !== null) return null
   const { icon, name } = states[status]
   return (
@@ -41,5 +30,35 @@ export function Delivery({ message, store, isProblem = false }: DeliveryProps) {
       <Icon name={icon} />
       {name}
     </span>
+  )
+}
+
+/** Why it was not sent, and what helps: sending it again, or changing it. */
+function Failed({ message, store }: Pick<DeliveryProps, 'message' | 'store'>) {
+  const takeBack = useContext(TakeBack)
+  const { key, error } = message
+  return (
+    <p className="failed" role="alert">
+      <Icon name="alert" />
+      <span>Not sent. {error?.message}</span>
+      {error && !mayPassLater(error) ? (
+        <button
+          type="button"
+          onClick={() => {
+            takeBack(message)
+            store.discard(key)
+          }}
+        >
+          Edit
+        </button>
+      ) : (
+        <button type="button" onClick={() => store.retry(key)}>
+          Try again
+        </button>
+      )}
+      <button type="button" onClick={() => store.discard(key)}>
+        Discard
+      </button>
+    </p>
   )
 }

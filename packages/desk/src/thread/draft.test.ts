@@ -1,6 +1,6 @@
 import { memoryStorage } from '@parley/client'
 import { afterEach, expect, test, vi } from 'vitest'
-import { draftShelf, emptyDraft } from './draft.ts'
+import { draftShelf, emptyDraft, takenBack } from './draft.ts'
 
 afterEach(() => void vi.unstubAllGlobals())
 
@@ -32,4 +32,18 @@ test('each draft is a message of its own', () => {
 test('a draft begins on a page without https, too', () => {
   vi.stubGlobal('crypto', { getRandomValues: crypto.getRandomValues.bind(crypto) })
   expect(emptyDraft().clientMessageId).not.toBe('')
+})
+
+test('a message that is taken back stands above what is written, and a note stays a note', () => {
+  type Refused = Parameters<typeof takenBack>[1]
+  const reply: Refused = { body: 'Too long', attachments: [], visibility: 'everyone' }
+  const note: Refused = { ...reply, visibility: 'agents' }
+  const empty = emptyDraft()
+  expect(takenBack(empty, reply)).toEqual({ ...empty, body: 'Too long' })
+  expect(takenBack(emptyDraft(true), reply).isNote).toBe(false)
+  expect(takenBack(empty, note).isNote).toBe(true)
+  const written = { ...empty, body: 'And then' }
+  expect(takenBack(written, reply)).toMatchObject({ body: 'Too long\n\nAnd then', isNote: false })
+  expect(takenBack(written, note).isNote).toBe(true)
+  expect(takenBack({ ...written, isNote: true }, reply).isNote).toBe(true)
 })

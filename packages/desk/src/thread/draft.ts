@@ -1,4 +1,4 @@
-import { newId, type ParleyStorage } from '@parley/client'
+import { newId, type ParleyStorage, type ShownMessage } from '@parley/client'
 import type { Attachment } from '@parley/protocol'
 
 /** What is being written in one conversation. It outlives the page. */
@@ -12,6 +12,23 @@ export type ComposerDraft = {
 
 export function emptyDraft(isNote = false): ComposerDraft {
   return { body: '', isNote, attachments: [], clientMessageId: newId() }
+}
+
+/**
+ * A message that was not taken, back in the composer, above what is being written by now. If one of the two was for the
+ * team only, both are: a note must not go out with a reply.
+ */
+export function takenBack(
+  draft: ComposerDraft,
+  { body, attachments, visibility }: Pick<ShownMessage, 'body' | 'attachments' | 'visibility'>,
+): ComposerDraft {
+  const isBlank = draft.body.trim() === '' && draft.attachments.length === 0
+  return {
+    ...draft,
+    body: [body, isBlank ? '' : draft.body].filter((text) => text !== '').join('\n\n'),
+    attachments: [...attachments, ...draft.attachments],
+    isNote: visibility === 'agents' || (draft.isNote && !isBlank),
+  }
 }
 
 /** Drafts of one person in this browser. What cannot be read any more is an empty draft. */

@@ -1,5 +1,6 @@
 import type { ConversationStore, ConversationView } from '@parley/client'
 import { Composer } from './composer.tsx'
+import { TakeBack, useDraft } from './drafting.ts'
 import { Thread } from './thread.tsx'
 import { ThreadHeader } from './thread-header.tsx'
 import './thread.css'
@@ -8,11 +9,14 @@ type ThreadPaneProps = { store: ConversationStore; shown: ConversationView; view
 
 /** Header, thread and composer. */
 export function ThreadPane({ store, shown, view }: ThreadPaneProps) {
+  const drafting = useDraft(store.id)
   return (
     <main className="pane thread-pane">
       <ThreadHeader shown={shown} view={view} />
-      <Thread store={store} shown={shown} />
-      <Composer store={store} shown={shown} />
+      <TakeBack value={drafting.takeBack}>
+        <Thread store={store} shown={shown} />
+      </TakeBack>
+      <Composer store={store} shown={shown} drafting={drafting} />
     </main>
   )
 }

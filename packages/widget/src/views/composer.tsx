@@ -39,6 +39,22 @@ export function Composer({ chat, view, draft }: ComposerProps) {
 
   useEffect(() => draft.onChange(() => setText(draft.get())), [draft])
 
+  useEffect(() =>
+    chat.onTakenBack(({ body, attachments, conversationId }) => {
+      write([body, draft.get()].filter((one) => one !== '').join('\n\n'))
+      // Files go nowhere but into the conversation they were uploaded to.
+      if (!view.isOver && conversationId === view.conversation?.id) {
+        const back = attachments.map((attachment): Upload => {
+          const { id: key, name } = attachment
+          return { state: 'ready', key, name, attachment }
+        })
+        setUploads((now) => [...back, ...now])
+      }
+      // The conversation may be over and its composer not there yet.
+      setTimeout(() => field.current?.focus())
+    }),
+  )
+
   // The field is as high as its text
   useLayoutEffect(() => {
     const box = field.current

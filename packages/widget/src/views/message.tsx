@@ -1,6 +1,6 @@
 import type { ShownMessage } from '@parley/client'
 import type { Attachment } from '@parley/protocol'
-import type { Chat } from '../chat.ts'
+import { type Chat, isWorthRetrying } from '../chat.ts'
 import { piecesOf } from '../links.ts'
 import { strings } from '../strings.ts'
 import type { Line, ThreadItem } from '../thread.ts'
@@ -70,9 +70,15 @@ function Status({
           {strings.status.failed}
           {error && <span class="why">{` · ${error.message}`}</span>}
         </span>
-        <button type="button" onClick={() => chat.retry(key)}>
-          {strings.retry}
-        </button>
+        {isWorthRetrying(error) ? (
+          <button type="button" onClick={() => chat.retry(key)}>
+            {strings.retry}
+          </button>
+        ) : (
+          <button type="button" onClick={() => chat.takeBack(key)}>
+            {strings.edit}
+          </button>
+        )}
         <button type="button" onClick={() => chat.discard(key)}>
           {strings.discard}
         </button>
