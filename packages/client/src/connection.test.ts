@@ -1,11 +1,11 @@
-import type { Hello, ServerFrame } from '@parley/protocol'
+import type { Hello } from '@parley/protocol'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Credentials, TransportName } from './api.ts'
 import { connection } from './connection.ts'
 import { ParleyError } from './error.ts'
 import { http } from './http.ts'
 import { memoryStorage } from './storage.ts'
-import type { Lost, Told, Transport } from './transports/transport.ts'
+import type { HeardFrame, Lost, Told, Transport } from './transports/transport.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -64,7 +64,7 @@ function setting(given: { credentials?: Credentials; storage?: ReturnType<typeof
     },
     frame(frame: object) {
       last().told.heard()
-      last().told.frame(frame as ServerFrame)
+      last().told.frame(frame as HeardFrame)
     },
     welcome() {
       this.frame({

@@ -1,11 +1,11 @@
-import type { Beat, ControlFrame, Event, Hello, limits, ServerFrame } from '@parley/protocol'
+import type { Beat, ControlFrame, Event, Hello, limits } from '@parley/protocol'
 import type { ConnectionState, Credentials, ParleyStorage, StopReason, TransportName } from './api.ts'
 import { disconnected, errorFrom, ParleyError, unanswered } from './error.ts'
 import { requestMs } from './http.ts'
 import { Cell } from './store.ts'
 import { poll } from './transports/poll.ts'
 import { sse } from './transports/sse.ts'
-import type { Command, Link, Lost, Transport, Wire } from './transports/transport.ts'
+import type { Command, HeardFrame, Link, Lost, Transport, Wire } from './transports/transport.ts'
 import { websocket } from './transports/websocket.ts'
 
 /**
@@ -150,7 +150,7 @@ export function connection(options: ConnectionOptions) {
     options.welcomed(frame.userId, resumed)
   }
 
-  function take(frame: Exclude<ServerFrame, { type: 'welcome' }>) {
+  function take(frame: Exclude<HeardFrame, { type: 'welcome' }>) {
     switch (frame.type) {
       case 'reply':
         return settle(frame.id, frame)
@@ -172,9 +172,7 @@ export function connection(options: ConnectionOptions) {
         return options.reset(frame.conversationId)
       case 'goodbye':
         within = frame.withinMs
-        return after(Math.random() * frame.withinMs, () => void open())
-      case 'close': // told as `lost`
-        return
+        return after(Math.random() * frame.withinMs, open)
       default:
         received++
         options.event(frame)
@@ -205,7 +203,7 @@ export function connection(options: ConnectionOptions) {
   function wait(error: ParleyError | null, withinMs = Math.min(30_000, 1000 * 2 ** tries++)) {
     const delay = Math.random() * withinMs
     state.set({ state: 'waiting', attempt, retryAt: Date.now() + delay, error })
-    after(delay, () => void open())
+    after(delay, open)
   }
 
   function stop(reason: StopReason, error: ParleyError | null = null) {

@@ -239,7 +239,7 @@ export function openConversation(options: ConversationOptions) {
   // ---- hearing
 
   /** True if somebody looks: then a pending message stays until its stored form is here, and is settled here. */
-  function hear(event: Event): boolean {
+  function hear(event: Exclude<Event, { type: 'presence.changed' }>): boolean {
     switch (event.type) {
       case 'receipt.moved':
         state = moveReceipt(state, event.receipt)
@@ -258,8 +258,6 @@ export function openConversation(options: ConversationOptions) {
           state = { ...state, receipts: {} }
           if (watched) void load()
         }
-        break
-      case 'presence.changed':
         break
       default:
         if (following && caughtUp) fold([event])

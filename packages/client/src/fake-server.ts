@@ -7,11 +7,10 @@ import type {
   Message,
   Participant,
   Receipt,
-  ServerFrame,
 } from '@parley/protocol'
 import { routeOf } from './http.ts'
 import { realtimeRoutes } from './routes.ts'
-import type { Command, Told, Transport } from './transports/transport.ts'
+import type { Command, HeardFrame, Told, Transport } from './transports/transport.ts'
 
 /**
  * A server in memory, for tests: the log, a wire that can be slowed, cut and made to repeat, and the few operations the
@@ -32,7 +31,7 @@ type Line = {
   userId: string
   contact: boolean
   told: Told
-  out: ServerFrame[]
+  out: HeardFrame[]
   follows: Map<string, boolean>
   feed: boolean
   welcomed: boolean
@@ -314,7 +313,7 @@ export class FakeServer {
     if (choice < ready.length) {
       const line = ready[choice] as Line
       line.told.heard()
-      line.told.frame(line.out.shift() as ServerFrame)
+      line.told.frame(line.out.shift() as HeardFrame)
     } else {
       // Of one line the jobs may overtake each other, as they do behind a pool of database connections.
       const [job] = this.jobs.splice(choice - ready.length, 1)

@@ -41,7 +41,7 @@ export function http(options: HttpOptions): Http {
           method,
           headers,
           body: form ? body : JSON.stringify(body),
-          signal: signal ?? null,
+          signal,
           cache: 'no-store',
           credentials: 'omit',
         })
@@ -63,17 +63,13 @@ export function http(options: HttpOptions): Http {
     async request(method, path, { token, body, signal, timeoutMs = requestMs } = {}) {
       const ending = new AbortController()
       const end = () => ending.abort()
-      let late = false
-      const timer = setTimeout(() => {
-        late = true
-        end()
-      }, timeoutMs)
+      const timer = setTimeout(end, timeoutMs)
       signal?.addEventListener('abort', end)
       try {
         const response = await self.open(method, path, { token, body, signal: ending.signal })
         return response.status === 204 ? undefined : await response.json()
       } catch (error) {
-        throw late ? unanswered() : errorFrom(error)
+        throw ending.signal.aborted && !signal?.aborted ? unanswered() : errorFrom(error)
       } finally {
         clearTimeout(timer)
         signal?.removeEventListener('abort', end)

@@ -25,8 +25,11 @@ export type Link = {
   close(): void
 }
 
+/** The last one, `close`, is told as `lost`. */
+export type HeardFrame = Exclude<ServerFrame, { type: 'close' }>
+
 export type Told = {
-  frame(frame: ServerFrame): void
+  frame(frame: HeardFrame): void
   /** Something came, if only to say that the line is alive. */
   heard(): void
   lost(lost: Lost): void
@@ -76,7 +79,7 @@ export function lostByError(thrown: unknown): Lost {
  * Guards T5: whatever the parts of a transport still say after the end is not passed on. Streams and polls have no
  * close code; their last frame is `close` (SPEC C4).
  */
-export type Once = Told & { over(): boolean; end(): void }
+export type Once = Omit<Told, 'frame'> & { frame(frame: ServerFrame): void; over(): boolean; end(): void }
 
 export function once(told: Told): Once {
   let over = false
