@@ -7,6 +7,7 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => {
   vi.useRealTimers()
   vi.unstubAllGlobals()
+  vi.restoreAllMocks()
 })
 
 /** ana, who looks at her conversation with sam. */
@@ -220,6 +221,22 @@ describe('a read mark that is refused', () => {
     server.show(id)
     await settle(300)
     expect(conversation.get()).toMatchObject({ phase: 'ready', receipts: { ana: { read: 0 } } })
+    close()
+  })
+})
+
+describe('a connection that waits', () => {
+  test('[K4] is made at once when the server answers over REST', async () => {
+    const { server, parley, id, settle, close } = await setting()
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    server.down = true
+    server.cut()
+    await settle(10_000)
+    expect(parley.state.get().state).toBe('waiting')
+    server.down = false
+    await parley.call('conversation.get', { conversationId: id })
+    await settle()
+    expect(parley.state.get().state).toBe('live')
     close()
   })
 })

@@ -77,7 +77,9 @@ export function connect(options: ConnectOptions, parts: Pick<ConnectionOptions, 
         if (method !== 'GET' || errorFrom(thrown).code !== 'disconnected') throw thrown
       }
     }
-    return signed(credentials, (token) => rest.request(method, path, { token, body }))
+    const answer = await signed(credentials, (token) => rest.request(method, path, { token, body }))
+    link.answered()
+    return answer
   }
 
   function send({ name, conversationId, clientMessageId, draft }: Entry): Promise<Message> {

@@ -240,6 +240,53 @@ describe('the connection', () => {
     s.subject.close()
   })
 
+  test('[K4] an answer over REST ends the wait for a server that was away', async () => {
+    const s = setting()
+    await s.start()
+    await s.lose()
+    await s.nextAttempt()
+    await s.lose()
+    expect(s.state().state).toBe('waiting')
+    s.subject.answered()
+    expect(s.state().state).toBe('connecting')
+    s.subject.answered()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(s.opened).toHaveLength(3)
+    s.subject.close()
+  })
+
+  test('[K4] the network and the page coming back end the wait', async () => {
+    const [window, document] = [new EventTarget(), Object.assign(new EventTarget(), { hidden: false })]
+    vi.stubGlobal('window', window)
+    vi.stubGlobal('document', document)
+    const s = setting()
+    await s.start()
+    for (const back of [
+      () => window.dispatchEvent(new Event('online')),
+      () => document.dispatchEvent(new Event('visibilitychange')),
+    ]) {
+      await s.lose()
+      expect(s.state().state).toBe('waiting')
+      back()
+      expect(s.state().state).toBe('connecting')
+      await vi.advanceTimersByTimeAsync(0)
+    }
+    s.subject.close()
+    vi.unstubAllGlobals()
+  })
+
+  test('[K4] a server that welcomes and dies is not hammered because it answers over REST', async () => {
+    const s = setting()
+    await s.start()
+    s.welcome()
+    await s.lose()
+    s.subject.answered()
+    expect(s.state().state).toBe('waiting')
+    s.subject.close()
+    s.subject.answered()
+    expect(s.state().state).toBe('stopped')
+  })
+
   test('[K4] a goodbye is followed within the time it names', async () => {
     const s = setting()
     await s.start()

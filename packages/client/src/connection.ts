@@ -21,7 +21,8 @@ import { websocket } from './transports/websocket.ts'
  *   token); 'token_expired' reconnects at once with another token; everything else waits.
  * - K4 waiting: full jitter, from nothing up to 1 s, doubling to 30 s; after `goodbye` up to its `withinMs`. The growth
  *   ends with the server's first heartbeat, not with the welcome: a server that welcomes and dies must not be hammered.
- *   The network or the page coming back ends the wait.
+ *   The network or the page coming back ends the wait. So does an answer over REST, unless the last connection was
+ *   welcomed: for the same reason.
  * - K5 the ladder: no welcome twice in a row steps down one rung (and from the last to the first). What worked is
  *   remembered. On a lower rung the first is tried again after 5 minutes, then 10, … up to an hour; failing once
  *   is enough to return.
@@ -348,6 +349,10 @@ export function connection(options: ConnectionOptions) {
     state,
     command,
     reconnect,
+    /** The server has answered over REST (K4). */
+    answered() {
+      if (attempt && state.get().state === 'waiting') void open()
+    },
     /** The position a list was read at; counts only if there is none yet and nothing is live (K6). */
     startFrom(position: string) {
       if (state.get().state !== 'live') cursor ??= position

@@ -35,8 +35,8 @@ export type Told = {
   lost(lost: Lost): void
 }
 
-/** 'lost' is any end that says nothing about credentials or protocol. */
-export type Lost = { reason: Telling | 'lost'; error: ParleyError | null }
+/** 'lost', and every reason that says nothing about credentials or protocol: connect again. */
+export type Lost = { reason: CloseReason | 'lost'; error: ParleyError | null }
 
 type Telling = 'token_expired' | StopReason<CloseReason>
 type StopReason<R> = R extends CloseReason
@@ -65,8 +65,6 @@ export function lostByCode(code: number, text = ''): Lost {
   }
 }
 
-const isTelling = (reason: string): reason is Telling => Object.values<string>(reasons).includes(reason)
-
 export function lostByError(thrown: unknown): Lost {
   const error = errorFrom(thrown)
   if (error.code === 'token_expired' || error.code === 'origin_refused') return { reason: error.code, error }
@@ -92,7 +90,7 @@ export function once(told: Told): Once {
     frame(frame) {
       if (over) return
       if (frame.type !== 'close') return told.frame(frame)
-      lost({ reason: isTelling(frame.reason) ? frame.reason : 'lost', error: disconnected() })
+      lost({ reason: frame.reason, error: disconnected() })
     },
     heard: () => over || told.heard(),
     lost,
