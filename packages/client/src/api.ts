@@ -185,7 +185,7 @@ export type ConversationView = {
   readonly conversation: Conversation | null
   /** Everybody who is or was here; `leftAt` tells. Before loading: those the list row names. */
   readonly participants: readonly Participant[]
-  /** Ascending by position, then my pending ones in the order they were written. */
+  /** Ascending by position, then my pending ones in the order written. One that failed stays where it was written. */
   readonly messages: readonly ShownMessage[]
   /** By user id. */
   readonly receipts: Readonly<Record<string, Receipt>>

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connect } from './client.ts'
 import { FakeServer } from './fake-server.ts'
+import { memoryStorage } from './storage.ts'
 import type { Command, Transport } from './transports/transport.ts'
 
 beforeEach(() => void vi.useFakeTimers())
@@ -30,15 +31,19 @@ async function setting() {
       },
     }
   }
-  const parley = connect(
-    {
-      baseUrl: '',
-      credentials: { accessToken: async () => 'ana' },
-      transports: ['websocket'],
-      fetch: server.fetch,
-    },
-    { transports: { websocket, sse: websocket, poll: websocket } },
-  )
+  const storage = memoryStorage()
+  const open = () =>
+    connect(
+      {
+        baseUrl: '',
+        credentials: { accessToken: async () => 'ana' },
+        transports: ['websocket'],
+        fetch: server.fetch,
+        storage,
+      },
+      { transports: { websocket, sse: websocket, poll: websocket } },
+    )
+  const parley = open()
   const settle = async (ms = 0) => {
     for (let n = 0; n < 20; n++) {
       while (server.turn()) await vi.advanceTimersByTimeAsync(0)
@@ -56,8 +61,20 @@ async function setting() {
     for (const stop of stops) stop()
     parley.close()
   }
+  /** The conversation on a page that is opened instead. */
+  const reload = async () => {
+    close()
+    const later = open()
+    const conversation = later.conversation(id)
+    stops.push(
+      conversation.subscribe(() => {}),
+      later.close,
+    )
+    await settle(300)
+    return conversation
+  }
   const statuses = () => conversation.get().messages.map((one) => one.status)
-  return { server, id, parley, conversation, settle, asked, statuses, close }
+  return { server, id, parley, conversation, settle, asked, statuses, close, reload }
 }
 
 describe('a conversation on the screen', () => {
@@ -103,6 +120,27 @@ describe('a conversation on the screen', () => {
     conversation.retry(key)
     await settle()
     expect(statuses()).toEqual(['sent', 'sent'])
+    close()
+  })
+
+  test('a refused message stays where it was written, also over a reload, and goes to the end when retried', async () => {
+    const { server, id, conversation, settle, close, reload } = await setting()
+    const bodies = (of = conversation) => of.get().messages.map((one) => one.body)
+    server.update(id, { status: 'closed' })
+    await settle()
+    conversation.send({ body: 'too late?' })
+    const key = conversation.send({ body: 'far too late?' })
+    await settle()
+    server.update(id, { status: 'open' })
+    server.send(id, 'sam', 'still there?')
+    await settle()
+    const order = ['welcome', 'too late?', 'far too late?', 'still there?']
+    expect(bodies()).toEqual(order)
+    const again = await reload()
+    expect(bodies(again)).toEqual(order)
+    again.retry(key)
+    expect(bodies(again)).toEqual(['welcome', 'too late?', 'still there?', 'far too late?'])
+    await settle()
     close()
   })
 

@@ -90,7 +90,7 @@ export function connect(options: ConnectOptions, parts: Pick<ConnectionOptions, 
 
   function upload(conversationId: string, file: Blob, name?: string): Promise<Attachment> {
     const body = new FormData()
-    body.append('file', file, name ?? (file as File).name ?? 'file')
+    body.append('file', file, name)
     const { method, path } = routeOf('attachment.upload', { conversationId })
     return signed(credentials, (token) =>
       rest.request(method, path, { token, body, timeoutMs: uploadMs }),
@@ -170,7 +170,7 @@ export function connect(options: ConnectOptions, parts: Pick<ConnectionOptions, 
       one = openConversation({
         id,
         pageSize: options.pageSize ?? 50,
-        withNotices: options.notices ?? false,
+        withNotices: options.notices,
         call,
         command: link.command,
         live,

@@ -135,13 +135,9 @@ export function connection(options: ConnectionOptions) {
     attempt = refusals = misses = 0
     refused = undefined
     if (!resumed) cursor = frame.cursor
-    if (rung === 0) {
-      climbAfter = climbMs
-      storage.remove(rungKey)
-    } else {
-      storage.set(rungKey, name)
-      after(climbAfter, climb)
-    }
+    storage.set(rungKey, name)
+    if (rung) after(climbAfter, climb)
+    else climbAfter = climbMs
     home = rung
     every(frame.heartbeatMs, beat)
     every(listenMs, () => {

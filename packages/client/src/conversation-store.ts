@@ -33,7 +33,7 @@ import { watchTyping } from './typing.ts'
 export type ConversationOptions = {
   id: string
   pageSize: number
-  withNotices: boolean
+  withNotices?: boolean
   call: Parley['call']
   /** A command of the live connection. */
   command(type: string, input: object): Promise<unknown>
@@ -49,6 +49,8 @@ export type ConversationOptions = {
 }
 
 const graceMs = 30_000
+/** No log is that long: where nothing was loaded yet, a message stands at the end. */
+const never = 1e9
 /** After an answer that did not come, though the connection stands. */
 const againMs = 5_000
 
@@ -321,15 +323,16 @@ export function openConversation(options: ConversationOptions) {
 
   // ---- writing
 
-  function write(name: Entry['name'], draft: Draft): string {
-    const { clientMessageId = newId(), attachments = [], ...rest } = draft
+  function write(name: Entry['name'], given: Draft): string {
+    const { clientMessageId = newId(), attachments = [], ...rest } = given
     // What the store could not keep byte for byte is refused by the server; pasted text may hold it.
     const body = rest.body?.toWellFormed().replaceAll('\0', '')
     if (!body && !attachments.length)
       throw new ParleyError('invalid_request', 'There is nothing to send.', false)
     if (outbox.has(clientMessageId) || messages.has(clientMessageId)) return clientMessageId
     typing.set(false)
-    outbox.add({ clientMessageId, conversationId: id, name, draft: { ...rest, body, attachments } })
+    const draft = { ...rest, body, attachments }
+    outbox.add({ clientMessageId, conversationId: id, name, after: state.seq || never, draft })
     return clientMessageId
   }
 

@@ -25,7 +25,13 @@ function setting(answer: Answer, storage: ParleyStorage = memoryStorage(), me: s
     settled: (message) => void settled.push(message.clientMessageId ?? ''),
   })
   const write = (clientMessageId: string, body = clientMessageId) =>
-    box.add({ clientMessageId, conversationId: 'c', name: 'message.send', draft: { body, attachments: [] } })
+    box.add({
+      clientMessageId,
+      conversationId: 'c',
+      name: 'message.send',
+      after: 0,
+      draft: { body, attachments: [] },
+    })
   const states = () => box.of('c').map((one) => `${one.clientMessageId} ${one.state}`)
   return { box, sent, settled, write, states, storage }
 }
@@ -193,6 +199,7 @@ describe('the outbox', () => {
       clientMessageId: 'two',
       conversationId: 'd',
       name: 'message.send',
+      after: 0,
       draft: { attachments: [] },
     })
     await soon()

@@ -25,6 +25,8 @@ export type Entry = {
   readonly name: 'message.send' | 'message.note'
   readonly draft: Omit<Draft, 'clientMessageId' | 'attachments'> & { attachments: readonly Attachment[] }
   readonly userId: string | null
+  /** The seq in sight when it was written. */
+  readonly after: number
   /** Of two that wait in one conversation, the later one's is later, whatever the clock says. */
   readonly createdAt: string
   readonly state: 'queued' | 'sending' | 'failed'
@@ -85,11 +87,11 @@ export function outbox(options: OutboxOptions) {
       .sort((a, b) => compare(a.createdAt, b.createdAt))
 
   /** O1 */
-  function put(entry: Entry, tell = true) {
+  function put(entry: Entry) {
     entries.set(entry.clientMessageId, entry)
     const text = JSON.stringify(entry)
     storage.set(prefix + entry.clientMessageId, text)
-    if (tell) channel?.postMessage({ put: JSON.parse(text) })
+    channel?.postMessage({ put: JSON.parse(text) })
     options.changed(entry.conversationId)
   }
 
@@ -137,7 +139,7 @@ export function outbox(options: OutboxOptions) {
   /** Null: go on with the next one. A number: wait so long, then the same again. */
   async function attempt(entry: Entry): Promise<number | null> {
     const { clientMessageId, conversationId } = entry
-    put({ ...entry, state: 'sending', error: null }, false)
+    put({ ...entry, state: 'sending', error: null })
     try {
       const message = await options.send(entry)
       tries.delete(conversationId)

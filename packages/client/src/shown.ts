@@ -4,7 +4,8 @@ import { type ConversationState, hasRead } from './conversation.ts'
 import type { Entry, Outbox } from './outbox.ts'
 
 /**
- * The messages of a conversation as they are drawn: those of the log, then mine that are still on their way.
+ * The messages of a conversation as they are drawn: those of the log, then mine that are still on their way. One that
+ * failed is not on its way any more; it stays where it was written, and what came later stands below it.
  *
  * - S5 a pending message and its stored form share `key`, so a list keeps its element while the message settles.
  * - S6 a message of mine is delivered or read when somebody of the other side has got that far; between people of one
@@ -31,11 +32,13 @@ export function showMessages(outbox: Outbox, myself: () => string | null) {
       const now = mine ? status(message) : 'sent'
       return show(message, key, now, () => ({ ...message, key, mine, status: now, error: null }))
     })
-    const pending = outbox
-      .of(state.id)
-      .filter((entry) => !shown.has(entry.clientMessageId))
-      .map((entry) => show(entry, entry.clientMessageId, entry.state, () => pendingMessage(entry, state, me)))
-    return [...stored, ...pending]
+    for (const entry of outbox.of(state.id)) {
+      if (shown.has(entry.clientMessageId)) continue
+      const as = show(entry, entry.clientMessageId, entry.state, () => pendingMessage(entry, state, me))
+      const at = as.error ? stored.findIndex((one) => one.seq && one.seq > entry.after) : -1
+      stored.splice(at < 0 ? stored.length : at, 0, as)
+    }
+    return stored
   }
 
   return { all, has: (key: string) => shown.has(key) }

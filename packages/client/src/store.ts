@@ -23,7 +23,7 @@ export class Cell<T> implements Store<T> {
   get = () => this.#value
 
   set(value: T) {
-    if (Object.is(value, this.#value)) return
+    if (value === this.#value) return
     this.#value = value
     if (this.#telling) return
     this.#telling = true

@@ -4,7 +4,7 @@ import { lostByCode, lostByError, once, type Transport } from './transport.ts'
 /** One socket, one JSON text per frame. The token is in the first frame. */
 export const websocket: Transport = (hello, wire, tell) => {
   const told = once(tell)
-  const waiting: unknown[] = []
+  const waiting: unknown[] = [hello]
   let socket: WebSocket
   try {
     const url = new URL(wire.http.url('/realtime'), globalThis.location?.href)
@@ -16,7 +16,7 @@ export const websocket: Transport = (hello, wire, tell) => {
     return { send() {}, close: told.end }
   }
   socket.onopen = () => {
-    for (const frame of [hello, ...waiting.splice(0)]) socket.send(JSON.stringify(frame))
+    for (const frame of waiting) socket.send(JSON.stringify(frame))
   }
   socket.onmessage = ({ data }) => {
     told.heard()
@@ -31,8 +31,9 @@ export const websocket: Transport = (hello, wire, tell) => {
   socket.onclose = ({ code, reason }) => told.lost(lostByCode(code, reason))
   return {
     send(frame) {
-      if (socket.readyState === 0) waiting.push(frame)
-      else if (socket.readyState === 1) socket.send(JSON.stringify(frame))
+      // What is given to a socket that has closed is dropped.
+      if (socket.readyState) socket.send(JSON.stringify(frame))
+      else waiting.push(frame)
     },
     close() {
       told.end()

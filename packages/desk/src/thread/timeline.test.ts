@@ -134,3 +134,19 @@ test('that somebody joined is not told beside the assignment that brought them i
   ])
   expect(draw([message(1, 'maya', 5)], [joined])).toEqual(['[Today]', 'maya:1', '(Sam joined)'])
 })
+
+test('a message that was refused stands where it was written, and notices keep their place around it', () => {
+  const refused = message(null, 'ana', 8, { status: 'failed' })
+  const drawn = draw(
+    [message(2, 'maya', 9), refused, message(4, 'maya', 2)],
+    [notice(3, 7, { status: 'closed' }), notice(5, 1, { status: 'open' })],
+  )
+  expect(drawn.map((one) => one.replace(/^\(.*\)$/, '()'))).toEqual([
+    '[Today]',
+    'maya:1',
+    '()',
+    '>ana:1',
+    'maya:1',
+    '()',
+  ])
+})

@@ -34,7 +34,7 @@ type TimelineOptions = {
 /** Messages after `readTo`, up to the one that was last when the conversation was opened. */
 export type Waiting = { readonly readTo: number; readonly last: number }
 
-/** Messages and notices in the order of the log, pending ones last, with days between. Pure. */
+/** Messages in the order given, notices among them by their place in the log, with days between. Pure. */
 export function timeline(
   shown: Pick<ConversationView, 'messages' | 'notices' | 'conversation'>,
   { nameOf, now, waiting }: TimelineOptions,
@@ -68,18 +68,14 @@ export function timeline(
   return entries
 }
 
-/** Two lists that ascend by seq become one; what has no seq yet comes last. */
+/** Two lists that ascend by seq become one. A message without seq keeps its neighbours. */
 function inOrder(messages: readonly ShownMessage[], notices: readonly LogEvent[]): readonly Item[] {
   const merged: Item[] = []
   let next = 0
-  for (const message of messages) {
-    for (
-      let notice = notices[next];
-      notice && notice.seq < (message.seq ?? Infinity);
-      notice = notices[++next]
-    ) {
-      merged.push(notice)
-    }
+  for (const [index, message] of messages.entries()) {
+    const stored = message.seq === null ? messages.slice(index).find(({ seq }) => seq !== null) : message
+    const end = stored?.seq ?? Infinity
+    for (let notice = notices[next]; notice && notice.seq < end; notice = notices[++next]) merged.push(notice)
     merged.push(message)
   }
   return [...merged, ...notices.slice(next)]
