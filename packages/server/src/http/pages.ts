@@ -54,9 +54,9 @@ export async function pageRoutes(app: FastifyInstance, parley: Parley): Promise<
       .send(page.replaceAll('{{widgetKey}}', key))
   })
   await app.register(swagger, { mode: 'static', specification: { document: openApi(version) as never } })
+  // Without a policy of its own: that would refuse the page its inline styles, and ask for https where there is none.
   await app.register(swaggerUi, {
     routePrefix: '/docs',
-    staticCSP: true,
     uiConfig: { docExpansion: 'none', deepLinking: true },
   })
 }
