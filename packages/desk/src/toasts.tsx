@@ -17,6 +17,7 @@ export function tell(text: string): void {
   setTimeout(() => dismiss(id), showMs)
 }
 
+/** In the flow of the page, where it covers nothing: below the head of an open thread, else on top (shell.tsx). */
 export function Toasts() {
   const toasts = useStore(store)
   return (

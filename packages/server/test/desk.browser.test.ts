@@ -1,5 +1,5 @@
 import { limits } from '@parley/protocol'
-import type { Browser } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Child, startChild } from './child.ts'
 import { answer, launchBrowser, openDesk } from './pages.ts'
@@ -51,3 +51,37 @@ test('a message that is too long is edited, not tried again', async () => {
   await answer(desk, 'Short again')
   await desk.getByRole('log').getByText('Short again').waitFor()
 })
+
+test('a toast covers neither the head of the thread nor what is said and written', async () => {
+  const desk = await inConversation('The first line of a short thread')
+  await desk.route('**/attachments', (route) => route.fulfill({ status: 500, body: '{}' }))
+  await desk
+    .locator('input[type=file]')
+    .setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a') })
+  const toast = await boxOf(desk.getByText('a.txt could not be attached.'))
+  for (const part of ['.thread-bar', '.thread-scroller', '.composer', '.list-pane', '.details-pane']) {
+    const box = await boxOf(desk.locator(part).first())
+    const isApart = toast.y + toast.height <= box.y || box.y + box.height <= toast.y
+    expect(isApart || toast.x + toast.width <= box.x || box.x + box.width <= toast.x, part).toBe(true)
+  }
+})
+
+/** The desk with a conversation open, in which a contact has said something. */
+async function inConversation(text = 'Hello', options?: BrowserContextOptions): Promise<Page> {
+  const contact = await server.person('contact')
+  const { conversation } = await contact.call('conversation.create', {
+    kind: 'support',
+    inboxId: server.inboxId,
+  })
+  await contact.send(conversation.id, text)
+  const desk = await openDesk(browser, server.url, options)
+  await desk.goto(`${server.url}/desk/open/${conversation.id}`)
+  await desk.getByRole('log').getByText(text).waitFor()
+  return desk
+}
+
+async function boxOf(place: Locator) {
+  const box = await place.boundingBox()
+  if (!box) throw new Error('It is not on the page')
+  return box
+}

@@ -15,10 +15,12 @@ export function Shell() {
   useUnreadTitle()
   return (
     <div className="shell" data-page={page}>
-      <ConnectionLine />
+      <div className="shell-lines">
+        <ConnectionLine />
+        {page === 'thread' ? null : <Toasts />}
+      </div>
       <Rail />
       <Outlet />
-      <Toasts />
     </div>
   )
 }

@@ -1,4 +1,5 @@
 import type { ConversationStore, ConversationView } from '@parley/client'
+import { Toasts } from '../toasts.tsx'
 import { Composer } from './composer.tsx'
 import { TakeBack, useDraft } from './drafting.ts'
 import { Thread } from './thread.tsx'
@@ -13,6 +14,7 @@ export function ThreadPane({ store, shown, view }: ThreadPaneProps) {
   return (
     <main className="pane thread-pane">
       <ThreadHeader shown={shown} view={view} />
+      <Toasts />
       <TakeBack value={drafting.takeBack}>
         <Thread store={store} shown={shown} />
       </TakeBack>
