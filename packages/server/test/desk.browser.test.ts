@@ -66,6 +66,30 @@ test('a toast covers neither the head of the thread nor what is said and written
   }
 })
 
+test('Escape goes from the composer to the messages, and from there back to the row that was opened', async () => {
+  const desk = await inConversation()
+  const focused = (place: string) => desk.locator(`${place}:focus`).waitFor()
+  await desk.getByRole('textbox', { name: 'Write a reply' }).press('Escape')
+  await focused('.thread-scroller')
+  const row = await desk.locator('.row[aria-current]').getAttribute('href')
+  await desk.keyboard.press('Escape')
+  await focused(`.row[href="${row}"]`)
+})
+
+test('on a narrow screen the keyboard goes with what comes into sight, and back', async () => {
+  const desk = await inConversation('Hello', { viewport: { width: 390, height: 844 } })
+  const focused = (place: string) => desk.locator(`${place}:focus`).waitFor()
+  await desk.getByRole('link', { name: 'Details' }).press('Enter')
+  await focused('.details-pane a')
+  await desk.keyboard.press('Escape')
+  await focused('[aria-label="Details"]')
+  const row = new URL(desk.url()).pathname
+  await desk.keyboard.press('Escape')
+  await focused(`.row[href="${row}"]`)
+  await desk.keyboard.press('Enter')
+  await focused('.thread-scroller')
+})
+
 /** The desk with a conversation open, in which a contact has said something. */
 async function inConversation(text = 'Hello', options?: BrowserContextOptions): Promise<Page> {
   const contact = await server.person('contact')

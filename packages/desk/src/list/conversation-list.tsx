@@ -2,6 +2,7 @@ import type { ConversationList as ListStore } from '@parley/client'
 import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual'
 import { type KeyboardEvent, useEffect, useRef, useState } from 'react'
 import { useDesk, useStore } from '../at-desk.tsx'
+import { isFocusLost } from '../shell/focus.ts'
 import { useShortcuts } from '../shell/shortcuts.ts'
 import { useNow } from '../ticking.ts'
 import { ConversationRow } from './conversation-row.tsx'
@@ -20,6 +21,8 @@ export function ConversationList(props: { list: ListStore; view: string; openId:
   const now = useNow()
   const scroller = useRef<HTMLDivElement>(null)
   const [chosen, setChosen] = useState<string | null>(openId)
+  /** The row that takes the focus as soon as it is drawn. */
+  const wanted = useRef<string | null>(null)
 
   const indexOf = (id: string | null) => rows.findIndex((row) => row.conversation.id === id)
   const current = Math.max(0, indexOf(chosen) >= 0 ? indexOf(chosen) : indexOf(openId))
@@ -43,14 +46,27 @@ export function ConversationList(props: { list: ListStore; view: string; openId:
   function focus(index: number) {
     const row = rows[index]
     if (!row) return
+    wanted.current = row.conversation.id
     setChosen(row.conversation.id)
     virtual.scrollToIndex(index)
-    requestAnimationFrame(() => {
-      scroller.current
-        ?.querySelector<HTMLElement>(`[data-index="${index}"] a`)
-        ?.focus({ preventScroll: true })
-    })
+    requestAnimationFrame(land)
   }
+  /** A row far away, or of a list that was hidden, is drawn some renders later. */
+  function land() {
+    const place = `[data-index="${indexOf(wanted.current)}"] a`
+    const row = wanted.current && scroller.current?.querySelector<HTMLElement>(place)
+    if (!row) return
+    wanted.current = null
+    row.focus({ preventScroll: true })
+  }
+  useEffect(land)
+  /** Whoever closes a conversation is back at its row. */
+  const wasOpen = useRef(openId)
+  useEffect(() => {
+    const closed = openId === null ? wasOpen.current : null
+    wasOpen.current = openId
+    if (closed && isFocusLost()) focus(Math.max(0, indexOf(closed)))
+  })
   /** The first press shows where we are; the next ones move. */
   function step(by: number) {
     const isHere = scroller.current?.contains(document.activeElement) ?? false

@@ -3,6 +3,7 @@ import { useEffect } from 'react'
 import { useDesk, useStore } from '../at-desk.tsx'
 import { Toasts } from '../toasts.tsx'
 import { ConnectionLine } from './connection-line.tsx'
+import { useFocusOf } from './focus.ts'
 import { Rail } from './rail.tsx'
 import './shell.css'
 
@@ -13,6 +14,7 @@ import './shell.css'
 export function Shell() {
   const page = usePage()
   useUnreadTitle()
+  useFocusOf(page)
   return (
     <div className="shell" data-page={page}>
       <div className="shell-lines">

@@ -15,10 +15,16 @@ import { emptyDraft } from './draft.ts'
 import type { Drafting } from './drafting.ts'
 import './composer.css'
 
-type ComposerProps = { store: ConversationStore; shown: ConversationView; drafting: Drafting }
+type ComposerProps = {
+  store: ConversationStore
+  shown: ConversationView
+  drafting: Drafting
+  /** Escape: the keyboard goes elsewhere. */
+  onLeave(): void
+}
 
 /** Where answers and notes are written. Enter sends, Shift+Enter begins a line. */
-export function Composer({ store, shown, drafting: { draft, change, field: text } }: ComposerProps) {
+export function Composer({ store, shown, drafting: { draft, change, field: text }, onLeave }: ComposerProps) {
   const [uploading, setUploading] = useState<readonly string[]>([])
   const [isOver, setIsOver] = useState(false)
   const files = useRef<HTMLInputElement>(null)
@@ -46,7 +52,7 @@ export function Composer({ store, shown, drafting: { draft, change, field: text 
   function press(event: KeyboardEvent) {
     if (event.key === 'Escape') {
       event.preventDefault()
-      text.current?.blur()
+      onLeave()
       return
     }
     // While an input method composes, Enter chooses a word. Safari says so only by the old key code.

@@ -1,4 +1,5 @@
 import type { ConversationStore, ConversationView } from '@parley/client'
+import { useRef } from 'react'
 import { Toasts } from '../toasts.tsx'
 import { Composer } from './composer.tsx'
 import { TakeBack, useDraft } from './drafting.ts'
@@ -11,14 +12,15 @@ type ThreadPaneProps = { store: ConversationStore; shown: ConversationView; view
 /** Header, thread and composer. */
 export function ThreadPane({ store, shown, view }: ThreadPaneProps) {
   const drafting = useDraft(store.id)
+  const log = useRef<HTMLDivElement>(null)
   return (
     <main className="pane thread-pane">
       <ThreadHeader shown={shown} view={view} />
       <Toasts />
       <TakeBack value={drafting.takeBack}>
-        <Thread store={store} shown={shown} />
+        <Thread store={store} shown={shown} scroller={log} />
       </TakeBack>
-      <Composer store={store} shown={shown} drafting={drafting} />
+      <Composer store={store} shown={shown} drafting={drafting} onLeave={() => log.current?.focus()} />
     </main>
   )
 }

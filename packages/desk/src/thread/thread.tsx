@@ -1,5 +1,5 @@
 import type { ConversationStore, ConversationView, ShownMessage } from '@parley/client'
-import { useEffect, useMemo, useRef, useState } from 'react'
+import { type RefObject, useEffect, useMemo, useRef, useState } from 'react'
 import { useDesk, useStore } from '../at-desk.tsx'
 import { known } from '../directory.ts'
 import { Icon } from '../icons.tsx'
@@ -11,15 +11,20 @@ import { useInSight, useReading } from './reading.ts'
 import { type TimelineEntry, timeline, type Waiting } from './timeline.ts'
 import { TypingLine } from './typing-line.tsx'
 
+type ThreadProps = {
+  store: ConversationStore
+  shown: ConversationView
+  scroller: RefObject<HTMLDivElement | null>
+}
+
 /**
  * What was said. The scroller is laid out from its end (`column-reverse`), so it begins at the newest message, stays
  * there while more arrive, and does not jump when earlier ones are put on top.
  */
-export function Thread({ store, shown }: { store: ConversationStore; shown: ConversationView }) {
+export function Thread({ store, shown, scroller }: ThreadProps) {
   const { user, directory } = useDesk()
   const team = known(useStore(directory.team))
   const now = useNow()
-  const scroller = useRef<HTMLDivElement>(null)
   const top = useRef<HTMLDivElement>(null)
   const end = useRef<HTMLDivElement>(null)
   const atEnd = useInSight(end, scroller, '0px 0px 48px 0px')
@@ -37,7 +42,7 @@ export function Thread({ store, shown }: { store: ConversationStore; shown: Conv
   const mineLast = last?.mine ? last.key : null
   useEffect(() => {
     if (mineLast) scroller.current?.scrollTo({ top: 0 })
-  }, [mineLast])
+  }, [mineLast, scroller])
 
   const { messages, notices, conversation, participants } = shown
   const nameOf = useMemo(() => namesOf(participants, team, user.id), [participants, team, user.id])
