@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { startChild } from './child.ts'
+import { startServer } from '../src/testing.ts'
+import { password, startChild } from './child.ts'
 import { launchBrowser } from './pages.ts'
 
 test('no page does what its own content security policy forbids, and none asks for https', async () => {
@@ -19,4 +20,34 @@ test('no page does what its own content security policy forbids, and none asks f
     expect(answer?.headers()['content-security-policy']).not.toContain('upgrade-insecure-requests')
   }
   expect(complaints).toEqual([])
+})
+
+test('a desk without an owner says how to begin, and the link of the first owner says when it was used', async () => {
+  await using server = await startServer()
+  await using browser = await launchBrowser()
+  const page = await browser.newPage()
+  await page.goto(`${server.url}/desk`)
+  await page.getByText('Open the link that the server printed when it was started.').waitFor()
+  expect(await page.getByLabel('Password').count()).toBe(0)
+
+  const setupUrl = server.running.setupUrl ?? ''
+  await page.goto('about:blank')
+  await page.goto(setupUrl)
+  for (const [label, text] of [
+    ['Workspace', 'Ours'],
+    ['Your name', 'Olga'],
+    ['E-mail', 'olga@example.com'],
+    ['Password', password],
+  ] as const) {
+    await page.getByLabel(label).fill(text)
+  }
+  await page.keyboard.press('Enter')
+  await page.getByRole('navigation', { name: 'Views' }).waitFor()
+
+  const second = await browser.newPage()
+  await second.goto(setupUrl)
+  await second.getByRole('heading', { name: 'This link has been used' }).waitFor()
+  expect(await second.getByLabel('Workspace').count()).toBe(0)
+  await second.getByRole('button', { name: 'Sign in' }).click()
+  await second.getByLabel('Password').waitFor()
 })

@@ -1,4 +1,5 @@
 import { session } from '../account.ts'
+import { firstOwnerMade } from './first-owner.ts'
 import { Field, WelcomeForm } from './welcome-form.tsx'
 
 /** The form behind the one-time link of the first start. */
@@ -17,6 +18,7 @@ export function FirstRun({ token, done }: { token: string; done(): void }) {
           email: field('email').trim(),
           password: field('password'),
         })
+        firstOwnerMade()
         done()
       }}
     >

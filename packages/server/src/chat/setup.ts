@@ -101,6 +101,12 @@ async function spend(db: Db, workspaceId: string, setupToken: string): Promise<v
   if (!spent) throw new Failure('forbidden')
 }
 
+/** Whether the server has its first owner. Strangers may know this and no more of it. */
+export async function isClaimed({ db }: Chat): Promise<boolean> {
+  const { id } = await findWorkspace(db)
+  return hasOwner(db, id)
+}
+
 async function hasOwner(db: Db, workspaceId: string): Promise<boolean> {
   const owner = await db
     .selectFrom('person')

@@ -6,6 +6,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { openApi } from '@parley/protocol/openapi'
 import type { FastifyInstance } from 'fastify'
+import { isClaimed } from '../chat/setup.ts'
 import type { Parley } from '../parley.ts'
 import { version } from '../version.ts'
 
@@ -36,7 +37,14 @@ export async function pageRoutes(app: FastifyInstance, parley: Parley): Promise<
     maxAge: '365d',
   })
   app.get('/desk/icon.svg', (_request, reply) => reply.sendFile('icon.svg', root('desk/dist')))
-  const desk = () => readFile(join(root('desk/dist'), 'index.html'), 'utf8')
+  const desk = async () => {
+    const page = await readFile(join(root('desk/dist'), 'index.html'), 'utf8')
+    // Without its store the server cannot say; the desk comes all the same.
+    const claimed = await isClaimed(parley.chat).catch(() => null)
+    return claimed === null
+      ? page
+      : page.replace('<html ', `<html data-owner="${claimed ? 'made' : 'none'}" `)
+  }
   for (const url of ['/desk', '/desk/*']) {
     app.get(url, async (_request, reply) =>
       reply
