@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { startServer } from '../src/testing.ts'
 import { password, startChild } from './child.ts'
-import { launchBrowser } from './pages.ts'
+import { launchBrowser, openDesk } from './pages.ts'
 
 test('no page does what its own content security policy forbids, and none asks for https', async () => {
   await using server = await startChild()
@@ -50,4 +50,22 @@ test('a desk without an owner says how to begin, and the link of the first owner
   expect(await second.getByLabel('Workspace').count()).toBe(0)
   await second.getByRole('button', { name: 'Sign in' }).click()
   await second.getByLabel('Password').waitFor()
+})
+
+test('the embed code is found again after the first steps, and copied', async () => {
+  await using server = await startChild()
+  await using browser = await launchBrowser()
+  const permissions = ['clipboard-read', 'clipboard-write']
+  const desk = await openDesk(browser, server.url, { permissions })
+  await desk.getByRole('link', { name: 'Inboxes and embed code' }).click()
+  await desk.getByRole('heading', { name: 'Inboxes', exact: true }).waitFor()
+  await desk.goto(`${server.url}/desk/closed`)
+  await desk.getByRole('button', { name: 'Menu of Olga' }).click()
+  await desk.getByRole('menuitem', { name: 'Inboxes and embed code' }).click()
+  await desk.getByRole('button', { name: 'Copy: Embed code of Support' }).click()
+  await desk.getByText('Copied').waitFor()
+  const { inboxes } = await server.owner.call('inbox.list', {})
+  expect(await desk.evaluate('navigator.clipboard.readText()')).toBe(
+    `<script src="${server.url}/widget/loader.js" data-inbox="${inboxes[0]?.widgetKey}" async></script>`,
+  )
 })

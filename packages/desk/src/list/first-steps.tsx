@@ -1,3 +1,4 @@
+import { Link } from '@tanstack/react-router'
 import { useDesk, useStore } from '../at-desk.tsx'
 import { known } from '../directory.ts'
 import { Snippet } from '../settings/snippet.tsx'
@@ -35,6 +36,10 @@ export function FirstSteps() {
                 {inbox.name}”.
               </p>
               <Snippet inbox={inbox} />
+              <p className="hint">
+                You find it again in your menu, under{' '}
+                <Link to="/settings/inboxes">Inboxes and embed code</Link>.
+              </p>
             </>
           ) : (
             <p>

@@ -27,8 +27,8 @@ export function InboxesPage() {
       </header>
       <div className="settings">
         <p className="hint">
-          Conversations arrive in an inbox. Paste its snippet before <code>&lt;/body&gt;</code> on every page
-          where people should be able to write.
+          Conversations arrive in an inbox. Paste its embed code before <code>&lt;/body&gt;</code> on every
+          page where people should be able to write.
         </p>
         {fetched.phase === 'failed' ? <p className="problem">{fetched.error.message}</p> : null}
         <ul className="cards">
@@ -42,6 +42,7 @@ export function InboxesPage() {
                 {inbox.origins.length > 0 ? `On ${inbox.origins.join(', ')}` : 'On any site'}
                 {inbox.identityRequired ? ' · signed identity required' : ''}
               </p>
+              <h3>Embed code</h3>
               <Snippet inbox={inbox} />
             </li>
           ))}

@@ -3,5 +3,5 @@ import { Copied } from './copied.tsx'
 import { embedSnippet } from './embed-snippet.ts'
 
 export function Snippet({ inbox }: { inbox: Pick<Inbox, 'widgetKey' | 'name'> }) {
-  return <Copied text={embedSnippet(inbox, location.origin)} label={`Embed snippet of ${inbox.name}`} />
+  return <Copied text={embedSnippet(inbox, location.origin)} label={`Embed code of ${inbox.name}`} />
 }

@@ -41,7 +41,7 @@ export function AccountMenu({ inboxes }: { inboxes: readonly Inbox[] }) {
               </div>
             ) : null}
             <Menu.Item className="menu-item" render={<Link to="/settings/inboxes" />}>
-              <Icon name="inbox" /> Set up inboxes
+              <Icon name="inbox" /> Inboxes and embed code
             </Menu.Item>
             <Menu.Item className="menu-item" render={<Link to="/settings/people" />}>
               <Icon name="people" />{' '}
