@@ -5,11 +5,11 @@ import { amend, mergeReceipt, touch } from './conversation.ts'
 /**
  * The rows of all lists, as one fold of the feed. Pure. Lists are views of the rows (`select`).
  *
- * - L1 a row contains every entry up to its `lastSeq`; only newer entries are folded into it.
- * - L2 a row that arrives whole (a page, an answer, `conversation.changed`) replaces one that is not newer; receipts merge.
- * - L3 an entry of a conversation without a row is kept in `unknown` until its row arrives, then folded by L1. The
+ * - F6 a row contains every entry up to its `lastSeq`; only newer entries are folded into it.
+ * - F7 a row that arrives whole (a page, an answer, `conversation.changed`) replaces one that is not newer; receipts merge.
+ * - F8 an entry of a conversation without a row is kept in `unknown` until its row arrives, then folded by F6. The
  *   driver fetches what stands in `unknown`.
- * - L4 where an entry does not tell enough to say how many are unread or who is named, the row is `stale`:
+ * - F9 where an entry does not tell enough to say how many are unread or who is named, the row is `stale`:
  *   still shown, fetched again by the driver.
  */
 export type Rows = {
@@ -46,7 +46,7 @@ export function applyToRows(state: Rows, event: Event, me: string | null): Rows 
   return event.seq <= row.conversation.lastSeq ? state : setRow(state, fold(row, event, me))
 }
 
-/** L2 and L3. */
+/** F7 and F8. */
 export function putRow(state: Rows, summary: ConversationSummary, me: string | null): Rows {
   const { id, lastSeq } = summary.conversation
   const old = state.rows.get(id)
@@ -83,7 +83,7 @@ function setRow(state: Rows, { row, stale }: Folded): Rows {
   }
 }
 
-/** L1 */
+/** F6 */
 function fold(row: ConversationSummary, event: LogEvent, me: string | null): Folded {
   const next = { ...row, conversation: touch(row.conversation, event) }
   let stale = false

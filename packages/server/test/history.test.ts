@@ -82,17 +82,17 @@ const isSend = (line: Unstamped, type: string, seq: number) =>
 
 const breaks: [Invariant, string, () => Unstamped[]][] = [
   [
-    'I1',
+    'H1',
     'an acknowledged message is missing from one read',
     () => inFinals((all) => all.slice(0, -1), 'messages'),
   ],
   [
-    'I1',
+    'H1',
     'an acknowledged message is missing everywhere',
     () => inFinals((all) => all.filter((e) => e.seq !== 4)),
   ],
   [
-    'I1',
+    'H1',
     'an acknowledged text was altered',
     () =>
       inFinals((all) =>
@@ -100,7 +100,7 @@ const breaks: [Invariant, string, () => Unstamped[]][] = [
       ),
   ],
   [
-    'I2',
+    'H2',
     'one key stands twice',
     () =>
       broken((line) =>
@@ -116,36 +116,36 @@ const breaks: [Invariant, string, () => Unstamped[]][] = [
       ),
   ],
   [
-    'I3',
+    'H3',
     'a retry was given another number',
     () =>
       broken((line) => (isSend(line, 'ok', 4) ? [line, { ...line, seq: 5, id: 'm5' } as Unstamped] : [line])),
   ],
   [
-    'I4',
+    'H4',
     'two readers saw different messages at one number',
     () => broken((line) => (line.f === 'deliver' && line.seq === 2 ? [{ ...line, id: 'other' }] : [line])),
   ],
   [
-    'I5',
+    'H5',
     'a message was not told',
     () => broken((line) => (line.f === 'deliver' && line.seq === 2 ? [] : [line])),
   ],
   [
-    'I5',
+    'H5',
     'a message was told twice',
     () => broken((line) => (line.f === 'deliver' && line.seq === 2 ? [line, line] : [line])),
   ],
-  ['I5', 'a page came in the wrong order', () => inFinals((all) => all.toReversed(), 'messages')],
-  ['I6', 'the log has a hole', () => inFinals((all) => all.filter((e) => e.seq !== 1))],
+  ['H5', 'a page came in the wrong order', () => inFinals((all) => all.toReversed(), 'messages')],
+  ['H6', 'the log has a hole', () => inFinals((all) => all.filter((e) => e.seq !== 1))],
   [
-    'I6',
+    'H6',
     'the log goes on after its end',
     () =>
       broken((line) => (line.f === 'final' && line.of === 'messages' ? [{ ...line, lastSeq: 3 }] : [line])),
   ],
   [
-    'I7',
+    'H7',
     'a note was told to a contact',
     () =>
       broken((line) =>
@@ -153,7 +153,7 @@ const breaks: [Invariant, string, () => Unstamped[]][] = [
       ),
   ],
   [
-    'I7',
+    'H7',
     'a note stands in a read of a contact',
     () =>
       broken((line) =>
@@ -163,7 +163,7 @@ const breaks: [Invariant, string, () => Unstamped[]][] = [
       ),
   ],
   [
-    'I8',
+    'H8',
     'a mark went back',
     () =>
       broken((line) =>
@@ -171,7 +171,7 @@ const breaks: [Invariant, string, () => Unstamped[]][] = [
       ),
   ],
   [
-    'I8',
+    'H8',
     'a mark was lost at the end',
     () =>
       broken((line) =>
@@ -181,12 +181,12 @@ const breaks: [Invariant, string, () => Unstamped[]][] = [
       ),
   ],
   [
-    'I8',
+    'H8',
     'more was read than delivered',
     () => broken((line) => (line.f === 'receipt' ? [{ ...line, read: 5 }] : [line])),
   ],
   [
-    'I9',
+    'H9',
     'a message stands before one that was acknowledged before it was sent',
     () => {
       const [first, late] = [
@@ -201,12 +201,12 @@ const breaks: [Invariant, string, () => Unstamped[]][] = [
     },
   ],
   [
-    'I10',
+    'H10',
     'nobody sent what is stored',
     () => broken((line) => (line.f === 'send' && line.key === 'k2' ? [] : [line])),
   ],
   [
-    'I10',
+    'H10',
     'what was refused is stored',
     () =>
       broken((line) =>
@@ -214,7 +214,7 @@ const breaks: [Invariant, string, () => Unstamped[]][] = [
       ),
   ],
   [
-    'I10',
+    'H10',
     'a message was told that was never stored',
     () =>
       broken((line) =>
@@ -222,19 +222,19 @@ const breaks: [Invariant, string, () => Unstamped[]][] = [
       ),
   ],
   [
-    'I11',
+    'H11',
     'a read after an acknowledgement does not contain it',
     () => broken((line) => (line.f === 'read' && line.type === 'ok' ? [{ ...line, lastSeq: 3 }] : [line])),
   ],
 ]
 
-test.each(breaks)('[%s] fails when %s', (invariant, _, lines) => {
+test.each(breaks)('%s fails when %s', (invariant, _, lines) => {
   const { valid, firstViolations } = judge(lines())
   expect(valid).toBe(false)
   expect(firstViolations.map((violation) => violation.invariant)).toContain(invariant)
 })
 
-test('[I7] fails when a message is told more than two seconds after the right to hear it ended', () => {
+test('H7 fails when a message is told more than two seconds after the right to hear it ended', () => {
   const recorder = new Recorder()
   for (const line of story()) {
     if (line.f === 'deliver' && line.seq === 4) {
@@ -247,7 +247,7 @@ test('[I7] fails when a message is told more than two seconds after the right to
       line.f === 'deliver' && line.seq === 4 ? { ...line, t: line.t + byMs } : line,
     )
   expect(check(late(1_500), 7).valid).toBe(true)
-  expect(check(late(2_500), 7).firstViolations[0]?.invariant).toBe('I7')
+  expect(check(late(2_500), 7).firstViolations[0]?.invariant).toBe('H7')
 })
 
 test('a reader that was reset may begin anew anywhere, but goes on from there without a gap', () => {

@@ -11,7 +11,7 @@ import type {
   Send,
 } from './history-lines.ts'
 
-export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I9' | 'I10' | 'I11'
+export type Invariant = 'H1' | 'H2' | 'H3' | 'H4' | 'H5' | 'H6' | 'H7' | 'H8' | 'H9' | 'H10' | 'H11'
 export type Violation = { invariant: Invariant; conversation: string; says: string }
 export type Verdict = {
   valid: true | false | 'unknown'
@@ -26,8 +26,8 @@ const revokedWithinMs = 2_000
 const shownOfEach = 3
 
 /**
- * Judges a history by promises §3. Ids are unique and numbers dense, so one pass over the lines fills maps by key, by
- * number and by reader, and walking those maps decides. The verdict is unknown if nothing was acknowledged, if a
+ * Judges a history by the invariants H1 to H11. Ids are unique and numbers dense, so one pass over the lines fills maps
+ * by key, by number and by reader, and walking those maps decides. The verdict is unknown if nothing was acknowledged, if a
  * conversation was not read whole at the end, or if a fault left no evidence.
  */
 export function check(lines: readonly Line[], seed: number): Verdict {
@@ -127,11 +127,11 @@ function takeSend(talk: Talk, line: Stamped<Send>, violates: Violates): void {
   see(talk, line.seq, line.id, line.hash, `${line.sender} was acknowledged`, violates)
   const first = at(talk.acks, keyOf(line), () => line)
   if (first.id !== line.id || first.seq !== line.seq || first.hash !== line.hash) {
-    violates('I3', `${line.key} was acknowledged as ${first.seq} ${first.id}, then as ${line.seq} ${line.id}`)
+    violates('H3', `${line.key} was acknowledged as ${first.seq} ${first.id}, then as ${line.seq} ${line.id}`)
   }
 }
 
-/** [I4] One id and content per number, whoever looks. */
+/** H4: One id and content per number, whoever looks. */
 function see(
   { seen }: Talk,
   seq: number,
@@ -142,7 +142,7 @@ function see(
 ): void {
   const first = at(seen, seq, () => ({ id, hash }))
   if (first.id === id && first.hash === hash) return
-  violates('I4', `${who} ${id} (${hash}) at ${seq}, where another saw ${first.id} (${first.hash})`)
+  violates('H4', `${who} ${id} (${hash}) at ${seq}, where another saw ${first.id} (${first.hash})`)
 }
 
 function takeReceipt(talk: Talk, line: Stamped<Receipt>, violates: Violates): void {
@@ -150,7 +150,7 @@ function takeReceipt(talk: Talk, line: Stamped<Receipt>, violates: Violates): vo
   const key = `${process} ${participant}`
   const before = talk.marks.get(key)
   if (before && (delivered < before.delivered || read < before.read)) {
-    violates('I8', `${process} saw the marks of ${participant} go back to ${delivered}, ${read}`)
+    violates('H8', `${process} saw the marks of ${participant} go back to ${delivered}, ${read}`)
   }
   talk.marks.set(key, line)
   const top = talk.marksSeen.get(participant)
@@ -159,10 +159,10 @@ function takeReceipt(talk: Talk, line: Stamped<Receipt>, violates: Violates): vo
     delivered: Math.max(delivered, top?.delivered ?? 0),
     read: Math.max(read, top?.read ?? 0),
   })
-  if (read > delivered) violates('I8', `${participant} has read ${read}, but only ${delivered} was delivered`)
+  if (read > delivered) violates('H8', `${participant} has read ${read}, but only ${delivered} was delivered`)
 }
 
-/** [I11] A read that begins after an acknowledgement contains what was acknowledged. */
+/** H11: A read that begins after an acknowledgement contains what was acknowledged. */
 function takeRead(talk: Talk, line: Stamped<Read>, violates: Violates): void {
   if (line.type === 'invoke') {
     talk.reading.set(line.process, talk.topAcknowledged)
@@ -170,7 +170,7 @@ function takeRead(talk: Talk, line: Stamped<Read>, violates: Violates): void {
   }
   const floor = talk.reading.get(line.process) ?? 0
   if (line.lastSeq < floor) {
-    violates('I11', `${line.process} read up to ${line.lastSeq} after ${floor} was acknowledged`)
+    violates('H11', `${line.process} read up to ${line.lastSeq} after ${floor} was acknowledged`)
   }
 }
 
@@ -178,7 +178,7 @@ function takeFinal(talk: Talk, final: Stamped<Final>, violates: Violates): void 
   talk.finals.push(final)
   let last = 0
   for (const entry of final.entries) {
-    if (entry.seq <= last) violates('I5', `${final.process} read ${entry.seq} after ${last}`)
+    if (entry.seq <= last) violates('H5', `${final.process} read ${entry.seq} after ${last}`)
     last = entry.seq
     if (entry.message || final.of === 'log') {
       const { id = null, hash = null } = entry.message ?? {}
@@ -202,49 +202,49 @@ function judge(talk: Talk, violates: Violates): void {
   checkRealTime(talk, violates)
 }
 
-/** [I2] One row per key. [I10] Every row has a send that was not refused. */
+/** H2: One row per key. H10: Every row has a send that was not refused. */
 function checkKeys({ log, attempts }: Talk, violates: Violates): void {
   const rows = new Map<string, number>()
   for (const { seq, message } of log.values()) {
     if (!message) continue
     const other = at(rows, keyOf(message), () => seq)
-    if (other !== seq) violates('I2', `${message.key} stands at ${other} and at ${seq}`)
+    if (other !== seq) violates('H2', `${message.key} stands at ${other} and at ${seq}`)
     const attempt = attempts.get(attemptOf(message))
-    if (!attempt) violates('I10', `Nobody sent what stands at ${seq}: ${message.key} (${message.hash})`)
-    else if (attempt.open <= 0) violates('I10', `${message.key} was refused, but stands at ${seq}`)
+    if (!attempt) violates('H10', `Nobody sent what stands at ${seq}: ${message.key} (${message.hash})`)
+    else if (attempt.open <= 0) violates('H10', `${message.key} was refused, but stands at ${seq}`)
   }
 }
 
-/** [I6] The numbers of the log are 1 to n, and all agree on n. */
+/** H6: The numbers of the log are 1 to n, and all agree on n. */
 function checkDense({ log, end, finals }: Talk, violates: Violates): void {
   for (let seq = 1; seq <= end; seq++)
-    if (!log.has(seq)) violates('I6', `There is nothing at ${seq} of ${end}`)
+    if (!log.has(seq)) violates('H6', `There is nothing at ${seq} of ${end}`)
   for (const { process, lastSeq } of finals) {
     if (log.size > 0 && lastSeq !== end)
-      violates('I6', `${process} was told that the log ends at ${lastSeq}, not ${end}`)
+      violates('H6', `${process} was told that the log ends at ${lastSeq}, not ${end}`)
   }
 }
 
-/** [I1] What was acknowledged stands in every final read. Nor does any read miss, or show too much of, the log. */
+/** H1: What was acknowledged stands in every final read. Nor does any read miss, or show too much of, the log. */
 function checkFinal({ acks, log }: Talk, final: Stamped<Final>, violates: Violates): void {
   const bySeq = new Map(final.entries.map((entry) => [entry.seq, entry.message]))
   for (const { seq, id, hash, key, visibility } of acks.values()) {
     if (visibility === 'agents' && final.sees === 'everyone') continue
     const found = bySeq.get(seq)
     if (found?.id !== id || found.hash !== hash) {
-      violates('I1', `${final.process} does not find ${key} at ${seq}, only ${found?.id ?? 'nothing'}`)
+      violates('H1', `${final.process} does not find ${key} at ${seq}, only ${found?.id ?? 'nothing'}`)
     }
   }
   for (const entry of log.values()) {
     const isDue = isVisible(entry, final.sees) && (final.of === 'log' || entry.message)
-    if (isDue && !bySeq.has(entry.seq)) violates('I6', `${final.process} does not find ${entry.seq}`)
+    if (isDue && !bySeq.has(entry.seq)) violates('H6', `${final.process} does not find ${entry.seq}`)
   }
   for (const entry of final.entries) {
-    if (!isVisible(entry, final.sees)) violates('I7', `${final.process} may not see ${entry.seq}`)
+    if (!isVisible(entry, final.sees)) violates('H7', `${final.process} may not see ${entry.seq}`)
   }
 }
 
-/** [I5] Each reader is told the next entry that it may see, once. [I7] And nothing that it may not see. */
+/** H5: Each reader is told the next entry that it may see, once. H7: And nothing that it may not see. */
 function checkReader(
   { log }: Talk,
   process: string,
@@ -258,17 +258,17 @@ function checkReader(
     else if (line.f === 'resume') {
       const due: number = position === null ? Infinity : nextVisible(log, position, line.sees)
       if (log.has(due) && due <= line.after)
-        violates('I5', `${process} came back at ${line.after} without ${due}`)
+        violates('H5', `${process} came back at ${line.after} without ${due}`)
       position = line.type === 'ok' ? line.after : null
     } else {
       if (line.t > revokedAt + revokedWithinMs)
-        violates('I7', `${process} was told ${line.seq} after its right ended`)
+        violates('H7', `${process} was told ${line.seq} after its right ended`)
       const entry = log.get(line.seq)
-      if (!entry && log.size > 0) violates('I10', `${process} was told ${line.seq}, which was never stored`)
-      if (entry && !isVisible(entry, line.sees)) violates('I7', `${process} was told ${line.seq}, a note`)
+      if (!entry && log.size > 0) violates('H10', `${process} was told ${line.seq}, which was never stored`)
+      if (entry && !isVisible(entry, line.sees)) violates('H7', `${process} was told ${line.seq}, a note`)
       const next: number = position === null ? line.seq : nextVisible(log, position, line.sees)
       if (entry && line.seq !== next)
-        violates('I5', `${process} at ${position} was told ${line.seq}, not ${next}`)
+        violates('H5', `${process} at ${position} was told ${line.seq}, not ${next}`)
       position = line.seq
     }
   }
@@ -280,32 +280,32 @@ function nextVisible(log: Talk['log'], position: number, sees: Final['sees']): n
   return seq
 }
 
-/** [I8] No mark is lost, or beyond the log. */
+/** H8: No mark is lost, or beyond the log. */
 function checkMarks({ finals, marksSeen, log, end }: Talk, violates: Violates): void {
   for (const { process, receipts } of finals) {
     for (const { participant, delivered, read } of receipts) {
       const before = marksSeen.get(participant)
       if (before && (delivered < before.delivered || read < before.read)) {
         violates(
-          'I8',
+          'H8',
           `${process} finds the marks of ${participant} at ${delivered}, ${read}: they have been further`,
         )
       }
-      if (log.size > 0 && delivered > end) violates('I8', `${participant} has marks beyond the log`)
+      if (log.size > 0 && delivered > end) violates('H8', `${participant} has marks beyond the log`)
       if (read > delivered)
-        violates('I8', `${participant} has read ${read}, but only ${delivered} was delivered`)
+        violates('H8', `${participant} has read ${read}, but only ${delivered} was delivered`)
     }
   }
 }
 
-/** [I9] By number: no send had ended before one with a smaller number began. */
+/** H9: By number: no send had ended before one with a smaller number began. */
 function checkRealTime({ log, attempts }: Talk, violates: Violates): void {
   let latest = { began: -1, seq: 0 }
   for (const { seq, message } of [...log.values()].sort((a, b) => a.seq - b.seq)) {
     const attempt = message && attempts.get(attemptOf(message))
     if (!attempt) continue
     if (attempt.ended < latest.began) {
-      violates('I9', `${seq} was acknowledged before ${latest.seq} was sent`)
+      violates('H9', `${seq} was acknowledged before ${latest.seq} was sent`)
     }
     if (attempt.began > latest.began) latest = { began: attempt.began, seq }
   }

@@ -4,14 +4,14 @@ import { disconnected, errorFrom, ParleyError } from '../error.ts'
 import type { Http } from '../http.ts'
 
 /**
- * A transport carries frames for one connection and knows nothing of their meaning. The promises (the contract
- * suite holds all three to them):
+ * A transport carries frames for one connection and knows nothing of their meaning. It keeps the client's half of
+ * SPEC T1 to T5 (the contract suite holds all three to it):
  *
- * - T1 the hello goes first, with the token inside it or in a header, never in the URL;
- * - T2 frames of the server arrive in the order sent, each once;
- * - T3 commands leave in the order given; those given before the connection stands wait for it;
- * - T4 a command that the server refuses by HTTP status becomes a failed `reply`;
- * - T5 the end is told once, with a reason, and nothing is told after it; after `close()` nothing at all. Whoever
+ * - T1: the hello goes first, with the token inside it or in a header, never in the URL;
+ * - T2: frames of the server arrive in the order sent, each once;
+ * - T3: commands leave in the order given; those given before the connection stands wait for it;
+ * - T4: a command that the server refuses by HTTP status becomes a failed `reply`;
+ * - T5: the end is told once, with a reason, and nothing is told after it; after `close()` nothing at all. Whoever
  *   is told of the end still calls `close()`, which lets go of what is left.
  */
 export type Transport = (hello: Hello, wire: Wire, told: Told) => Link
@@ -74,7 +74,7 @@ export function lostByError(thrown: unknown): Lost {
 }
 
 /**
- * Guards T5: whatever the parts of a transport still say after the end is not passed on. Streams and polls have no
+ * Guards SPEC T5: whatever the parts of a transport still say after the end is not passed on. Streams and polls have no
  * close code; their last frame is `close` (SPEC C4).
  */
 export type Once = Omit<Told, 'frame'> & { frame(frame: ServerFrame): void; over(): boolean; end(): void }
