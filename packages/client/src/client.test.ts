@@ -1,3 +1,4 @@
+import type { ServerFrame } from '@parley/protocol'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connect } from './client.ts'
 import { FakeServer } from './fake-server.ts'
@@ -276,6 +277,36 @@ describe('a connection that waits', () => {
     await settle()
     expect(parley.state.get().state).toBe('live')
     close()
+  })
+})
+
+describe('what a newer server says', () => {
+  test('[B7] frames and fields that the client does not know change nothing, and entries only its position', async () => {
+    const s = await setting()
+    const [line] = s.server.lines
+    const told: string[] = []
+    s.parley.onEvent((event) => told.push(event.type))
+    const before = { talk: s.conversation.get(), list: s.parley.list.get() }
+    const news = { conversationId: s.id, at: '2026-01-01T00:00:00.000Z', actorId: null, colour: 'blue' }
+    const tell = async (frame: object) => {
+      if (!line) throw new Error('Nobody is connected')
+      line.sent++
+      line.out.push(frame as ServerFrame)
+      await s.settle(300)
+    }
+    await tell({ type: 'weather.changed', wind: 3 })
+    await tell({ type: 'pointer.moved', ...news })
+    const { seq } = before.talk
+    expect(s.conversation.get()).toMatchObject({ seq, messages: before.talk.messages, caughtUp: true })
+    expect(s.parley.list.get().rows).toEqual(before.list.rows)
+    await tell({ type: 'message.pinned', ...news, seq: seq + 1 })
+    expect(s.conversation.get()).toMatchObject({ seq: seq + 1, messages: before.talk.messages })
+    expect(told).toEqual(['weather.changed', 'pointer.moved', 'message.pinned'])
+    s.server.beat()
+    await s.settle(300)
+    expect(s.parley.state.get().state).toBe('live')
+    expect(s.asked('conversation.get')).toEqual([])
+    s.close()
   })
 })
 

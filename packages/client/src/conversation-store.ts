@@ -262,6 +262,8 @@ export function openConversation(options: ConversationOptions) {
         }
         break
       default:
+        // What only a newer server tells (SPEC B7) need not be an entry of the log.
+        if (!('seq' in event)) break
         if (following && caughtUp) fold([event])
         else if (following) catching.push(event)
     }

@@ -25,25 +25,23 @@ const named = 20
 
 export function applyToRows(state: Rows, event: Event, me: string | null): Rows {
   switch (event.type) {
-    case 'typing.changed':
-    case 'presence.changed':
-      return state
     case 'conversation.changed':
       return putRow(state, event.summary, me)
     case 'conversation.lost':
     case 'conversation.deleted':
       return dropRow(state, event.conversationId)
+    case 'receipt.moved': {
+      const row = state.rows.get(event.conversationId)
+      return row && event.receipt.userId === me ? setRow(state, moved(row, event.receipt)) : state
+    }
   }
+  // Weather, and what only a newer server tells (SPEC B7). An entry has its place, whatever it is called.
+  if (!('seq' in event)) return state
   const { conversationId } = event
   const row = state.rows.get(conversationId)
-  if (event.type === 'receipt.moved') {
-    return row && event.receipt.userId === me ? setRow(state, moved(row, event.receipt)) : state
-  }
-  if (!row) {
-    const entries = [...(state.unknown.get(conversationId) ?? []), event]
-    return { ...state, unknown: new Map(state.unknown).set(conversationId, entries) }
-  }
-  return event.seq <= row.conversation.lastSeq ? state : setRow(state, fold(row, event, me))
+  if (row) return event.seq > row.conversation.lastSeq ? setRow(state, fold(row, event, me)) : state
+  const entries = [...(state.unknown.get(conversationId) ?? []), event]
+  return { ...state, unknown: new Map(state.unknown).set(conversationId, entries) }
 }
 
 /** F7 and F8. */
@@ -59,9 +57,8 @@ export function putRow(state: Rows, summary: ConversationSummary, me: string | n
   const stale = new Set(state.stale)
   if (newer === summary) stale.delete(id)
   const row = receipt ? moved(newer, receipt) : { row: newer, stale: false }
-  let next = setRow({ ...state, unknown, stale }, row)
-  for (const event of waiting ?? []) next = applyToRows(next, event, me)
-  return next
+  const next = setRow({ ...state, unknown, stale }, row)
+  return (waiting ?? []).reduce((rows, event) => applyToRows(rows, event, me), next)
 }
 
 export function dropRow(state: Rows, id: string): Rows {

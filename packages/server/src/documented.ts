@@ -1,9 +1,11 @@
-import { type OperationName, operationOf } from '@parley/protocol'
+import { type ControlFrame, type OperationName, operationOf } from '@parley/protocol'
 import { errorsOf, openApi } from '@parley/protocol/openapi'
+import { Compile } from 'typebox/compile'
 import { isOperationName } from './operations.ts'
 import type { Answer } from './testing.ts'
 
 type Responses = Record<string, { $ref?: string; content?: Record<string, unknown> }>
+type Reply = Extract<ControlFrame, { type: 'reply' }>
 type Document = {
   paths: Record<string, Record<string, { operationId: OperationName; responses: Responses }>>
 }
@@ -18,7 +20,10 @@ const described = Object.entries((openApi('test') as Document).paths).flatMap(([
   })),
 )
 
-/** Throws when an operation answers with a status or a code that the API document does not name for it (SPEC E9). */
+/**
+ * Throws when an operation answers with a status or a code that the API document does not name for it (SPEC E9), or
+ * succeeds with anything but what its schema says (SPEC B7).
+ */
 export function requireDocumented(
   method: string,
   path: string,
@@ -30,15 +35,29 @@ export function requireDocumented(
   if (!operation.statuses.includes(String(status)))
     throw new Error(`${operation.name} answered ${status}, which the API document does not name`)
   if (status >= 400) requireNamed(operation.name, operation.codes, body?.error?.code)
+  else requireResult(operation.name, body)
 }
 
 /** The same for a reply to a command. A frame is nested JSON even where its command has no body. */
-export function requireDocumentedReply(command: string, code: unknown): void {
+export function requireDocumentedReply(command: string, reply: Reply): void {
   if (!isOperationName(command) || !operationOf(command).realtime) return
+  if (reply.ok) return requireResult(command, reply.result)
+  const { code } = (reply.error ?? {}) as { code?: unknown }
   requireNamed(command, [...errorsOf(operationOf(command)), 'too_deep'], code)
 }
 
 function requireNamed(name: string, codes: readonly string[], code: unknown): void {
   if (!codes.includes(String(code)))
     throw new Error(`${name} was refused with ${code}, which the API document does not name`)
+}
+
+const results = new Map<OperationName, ReturnType<typeof Compile>>()
+
+function requireResult(name: OperationName, given: unknown): void {
+  const { result } = operationOf(name)
+  if (!result) return
+  const form = results.get(name) ?? Compile(result)
+  results.set(name, form)
+  if (!form.Check(given))
+    throw new Error(`${name} answered other than its schema: ${JSON.stringify(form.Errors(given))}`)
 }

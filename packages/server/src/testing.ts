@@ -294,7 +294,7 @@ export class TestSocket {
     const reply = await this.until<Extract<ControlFrame, { type: 'reply' }>>(
       (frame) => frame.type === 'reply' && frame.id === id,
     )
-    if (!reply.ok) requireDocumentedReply(type, (reply.error as { code?: string } | undefined)?.code)
+    requireDocumentedReply(type, reply)
     return reply
   }
 

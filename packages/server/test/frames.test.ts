@@ -19,7 +19,7 @@ const schemas = new Map(
   ),
 )
 
-test('every frame that a server sends is in the schemas and as they say, and every frame of the schemas is sent', async () => {
+test('[B7] every frame that a server sends is in the schemas and as they say, and every frame of the schemas is sent', async () => {
   const server = await startServer()
   const { ana, sam, owner, conversationId } = await makeWorld(server)
   const follow = [{ conversationId, after: 0 }]
