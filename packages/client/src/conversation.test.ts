@@ -33,7 +33,7 @@ function happen(
 }
 
 describe('a conversation is the fold of its log', () => {
-  test('[F1] [F2] folding any history, with any repeats, equals reading it afresh', () => {
+  test('[L8] [F1] [F2] folding any history, with any repeats, equals reading it afresh', () => {
     fc.assert(
       fc.property(
         fc.array(happening, { maxLength: 30 }),

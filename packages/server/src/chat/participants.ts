@@ -190,26 +190,31 @@ export async function admit(
   return participant
 }
 
-/** Makes a participant leave, hand back what they had here, and logs it; false when they were none. */
+/**
+ * Makes a participant leave, hand back what they had here, and logs it; false when they were none. They left when the entry says so: whoever applies the
+ * log has what a fresh read gives (rule L8). The caller holds the conversation, so nobody else lets them go meanwhile.
+ */
 export async function expel(
   change: Change,
   actor: Actor,
   conversationId: string,
   userId: string,
 ): Promise<boolean> {
-  const gone = await change.db
+  if (!(await partOf(change.db, actor, conversationId, userId))) return false
+  await handBack(change, actor, userId, { conversationId })
+  const conversation = { workspaceId: actor.workspaceId, id: conversationId }
+  const { at } = await record(change, conversation, {
+    type: 'participant.left',
+    actorId: actor.userId,
+    userId,
+  })
+  await change.db
     .updateTable('participant')
-    .set({ left_at: sql`now()`, changed_xid: sql`pg_current_xact_id()` })
+    .set({ left_at: at, changed_xid: sql`pg_current_xact_id()` })
     .where('workspace_id', '=', actor.workspaceId)
     .where('conversation_id', '=', conversationId)
     .where('person_id', '=', userId)
-    .where('left_at', 'is', null)
-    .returning('person_id')
-    .executeTakeFirst()
-  if (!gone) return false
-  await handBack(change, actor, userId, { conversationId })
-  const conversation = { workspaceId: actor.workspaceId, id: conversationId }
-  await record(change, conversation, { type: 'participant.left', actorId: actor.userId, userId })
+    .execute()
   return true
 }
 

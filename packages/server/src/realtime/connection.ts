@@ -119,6 +119,8 @@ export class Connection implements Listener, Peer {
     this.#sent++
     this.#send(this.#encode(frame))
     if (frame.event.type === 'conversation.deleted') {
+      // Looking again would find that it may not be seen any more, and say so as if a right had ended.
+      this.#parley.hub.unfollow(this, frame.event.conversationId)
       this.#tellLost(frame.event.conversationId, 'deleted')
     }
   }
