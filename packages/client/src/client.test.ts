@@ -1,9 +1,8 @@
-import type { ServerFrame } from '@parley/protocol'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connect } from './client.ts'
 import { FakeServer } from './fake-server.ts'
 import { memoryStorage } from './storage.ts'
-import type { Command, Transport } from './transports/transport.ts'
+import type { Command, HeardFrame, Transport } from './transports/transport.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => {
@@ -291,7 +290,7 @@ describe('what a newer server says', () => {
     const tell = async (frame: object) => {
       if (!line) throw new Error('Nobody is connected')
       line.sent++
-      line.out.push(frame as ServerFrame)
+      line.out.push(frame as HeardFrame)
       await s.settle(300)
     }
     await tell({ type: 'weather.changed', wind: 3 })

@@ -263,9 +263,10 @@ export function openConversation(options: ConversationOptions) {
         break
       default:
         // What only a newer server tells (SPEC B7) need not be an entry of the log.
-        if (!('seq' in event)) break
-        if (following && caughtUp) fold([event])
-        else if (following) catching.push(event)
+        if (following && 'seq' in event) {
+          if (caughtUp) fold([event])
+          else catching.push(event)
+        }
     }
     change()
     return watched

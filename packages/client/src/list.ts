@@ -37,11 +37,10 @@ export function applyToRows(state: Rows, event: Event, me: string | null): Rows 
   }
   // Weather, and what only a newer server tells (SPEC B7). An entry has its place, whatever it is called.
   if (!('seq' in event)) return state
-  const { conversationId } = event
-  const row = state.rows.get(conversationId)
+  const row = state.rows.get(event.conversationId)
   if (row) return event.seq > row.conversation.lastSeq ? setRow(state, fold(row, event, me)) : state
-  const entries = [...(state.unknown.get(conversationId) ?? []), event]
-  return { ...state, unknown: new Map(state.unknown).set(conversationId, entries) }
+  const entries = [...(state.unknown.get(event.conversationId) ?? []), event]
+  return { ...state, unknown: new Map(state.unknown).set(event.conversationId, entries) }
 }
 
 /** F7 and F8. */
@@ -62,11 +61,9 @@ export function putRow(state: Rows, summary: ConversationSummary, me: string | n
 }
 
 export function dropRow(state: Rows, id: string): Rows {
-  const [rows, unknown, stale] = [new Map(state.rows), new Map(state.unknown), new Set(state.stale)]
-  rows.delete(id)
-  unknown.delete(id)
-  stale.delete(id)
-  return { rows, unknown, stale }
+  const next = { rows: new Map(state.rows), unknown: new Map(state.unknown), stale: new Set(state.stale) }
+  for (const held of Object.values(next)) held.delete(id)
+  return next
 }
 
 type Folded = { row: ConversationSummary; stale: boolean }
@@ -109,11 +106,11 @@ function fold(row: ConversationSummary, event: LogEvent, me: string | null): Fol
 /** My marks moved: everything read leaves nothing unread, in between only the server can count. */
 function moved(row: ConversationSummary, given: NonNullable<ConversationSummary['receipt']>): Folded {
   const receipt = mergeReceipt(row.receipt, given)
-  const before = row.receipt
-  const last = row.lastMessage?.seq ?? 0
-  if (receipt.read >= last) return { row: { ...row, receipt, unread: 0 }, stale: false }
+  if (receipt.read >= (row.lastMessage?.seq ?? 0))
+    return { row: { ...row, receipt, unread: 0 }, stale: false }
   const same =
-    before?.read === receipt.read && JSON.stringify(before.readBeyond) === JSON.stringify(receipt.readBeyond)
+    row.receipt?.read === receipt.read &&
+    JSON.stringify(row.receipt.readBeyond) === JSON.stringify(receipt.readBeyond)
   return { row: { ...row, receipt }, stale: !same && row.unread > 0 }
 }
 

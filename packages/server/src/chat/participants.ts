@@ -191,8 +191,9 @@ export async function admit(
 }
 
 /**
- * Makes a participant leave, hand back what they had here, and logs it; false when they were none. They left when the entry says so: whoever applies the
- * log has what a fresh read gives (rule L8). The caller holds the conversation, so nobody else lets them go meanwhile.
+ * Makes a participant hand back what they had here and leave, and logs it; false when they were none. They left when the
+ * entry says so: whoever applies the log has what a fresh read gives (rule L8). The caller holds the conversation, so
+ * nobody else lets them go meanwhile.
  */
 export async function expel(
   change: Change,
