@@ -82,6 +82,24 @@ test('nobody becomes an owner’s double, and whoever was switched off stays off
   expect(codeOf(await exchange(token))).toBe('unauthenticated')
 })
 
+test('[A17] what a visitor carries opens no session and no door, and what never runs out opens no session', async () => {
+  const secret = newSecret()
+  await admin.call('identityKey.create', { kind: 'hs256', secret })
+  const atDoor = (token: string) => identify(server.running.parley.chat, server.workspaceId, token)
+  const visitor = await sign({ sub: 'vera', aud: server.inboxId }, hmac(secret))
+  expect((await exchange(visitor, { inboxId: server.inboxId })).status).toBe(200)
+  for (const aud of [server.inboxId, ['elsewhere', server.inboxId]]) {
+    const token = await sign({ sub: 'vera', aud }, hmac(secret))
+    expect(codeOf(await exchange(token))).toBe('unauthenticated')
+    await expect(atDoor(token)).rejects.toThrow()
+  }
+  expect((await exchange(await sign({ sub: 'vera', aud: 'elsewhere' }, hmac(secret)))).status).toBe(200)
+
+  const endless = await sign({ sub: 'eve', exp: undefined }, hmac(secret))
+  expect(codeOf(await exchange(endless))).toBe('unauthenticated')
+  expect(await atDoor(endless)).toMatchObject({ role: 'contact' })
+})
+
 test('tokens that prove nothing are refused', async () => {
   const secret = newSecret()
   await admin.call('identityKey.create', { kind: 'hs256', secret, issuer: 'site', audience: 'parley' })

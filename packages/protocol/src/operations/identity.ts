@@ -73,7 +73,7 @@ export const identity = {
     path: '/auth/exchange',
     access: 'public',
     summary:
-      'Swap a token signed by a trusted identity key for a session. With an inbox, as its visitor: its audience is then the inbox.',
+      'Swap a token signed by a trusted identity key for a session; it must have `exp`. With an inbox, as its visitor: its audience is then the inbox.',
     body: { token: S.Token, workspace, inboxId: Type.Optional(S.Id) },
     result: E.Session,
     errors: ['unauthenticated', 'token_expired', 'not_found'],

@@ -10,7 +10,7 @@ import {
   errors as jose,
   jwtVerify,
 } from 'jose'
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import type { Db, Tables } from '../store/store.ts'
 import type { Chat } from './chat.ts'
 import { Failure } from './failure.ts'
@@ -38,22 +38,30 @@ const longestIdentitySeconds = 24 * 60 * 60
 const clockTolerance = 5
 
 /**
+ * What a token is shown for. For an inbox, the audience is the inbox and the token lives a day at most. For a session it
+ * must run out, or it would open one for ever; a door that asks for it each time takes one that does not.
+ */
+export type ShownFor = { inboxId: string } | 'session' | 'door'
+
+/**
  * Verifies a token that another service signed, by the keys that the workspace trusts and by nothing that the token
- * brings along. For an inbox, the audience is the inbox and the token lives a day at most.
+ * brings along.
  */
 export async function readExternalToken(
   chat: Chat,
   workspaceId: string,
   token: string,
-  inboxId: string | null,
+  shownFor: ShownFor,
 ): Promise<Claimed> {
+  const inboxId = typeof shownFor === 'object' ? shownFor.inboxId : null
   const algorithm = algorithmOf(token)
   const keys = await trustedKeys(chat.db, workspaceId, inboxId)
   let reason = new Failure('unauthenticated')
   for (const key of keys.filter(({ kind }) => algorithms[kind].includes(algorithm))) {
     try {
-      const { payload } = await verify(chat, key, token, expectations(key, inboxId))
+      const { payload } = await verify(chat, key, token, expectations(key, shownFor))
       if (inboxId) requireShortLife(payload)
+      else await refuseVisitors(chat.db, workspaceId, payload)
       return claimsOf(key, payload)
     } catch (error) {
       reason = refusal(error) ?? reason
@@ -82,12 +90,12 @@ function trustedKeys(db: Db, workspaceId: string, inboxId: string | null): Promi
     .execute()
 }
 
-function expectations(key: KeyRow, inboxId: string | null): JWTVerifyOptions {
+function expectations(key: KeyRow, shownFor: ShownFor): JWTVerifyOptions {
   return {
     algorithms: algorithms[key.kind],
     issuer: key.issuer ?? undefined,
-    audience: inboxId ?? key.audience ?? undefined,
-    requiredClaims: inboxId ? ['exp'] : [],
+    audience: typeof shownFor === 'object' ? shownFor.inboxId : (key.audience ?? undefined),
+    requiredClaims: shownFor === 'door' ? [] : ['exp'],
     clockTolerance,
   }
 }
@@ -118,6 +126,19 @@ function keySet(chat: Chat, url: string) {
 
 function requireShortLife({ exp = Number.POSITIVE_INFINITY }: JWTPayload): void {
   if (exp > Date.now() / 1000 + longestIdentitySeconds + clockTolerance) throw new Failure('unauthenticated')
+}
+
+/** A token made for a widget lies in a visitor's page. It is good there only, also where the key names no audience. */
+async function refuseVisitors(db: Db, workspaceId: string, { aud = [] }: JWTPayload): Promise<void> {
+  const audiences = [aud].flat().filter(isCleanText)
+  if (audiences.length === 0) return
+  const inbox = await db
+    .selectFrom('inbox')
+    .select('id')
+    .where('workspace_id', '=', workspaceId)
+    .where(sql<boolean>`id::text = any (${audiences}::text[])`)
+    .executeTakeFirst()
+  if (inbox) throw new Failure('unauthenticated')
 }
 
 function claimsOf(key: KeyRow, payload: JWTPayload): Claimed {

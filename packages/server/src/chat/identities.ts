@@ -4,7 +4,7 @@ import type { Db } from '../store/store.ts'
 import type { Actor } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Change, type Chat, change } from './chat.ts'
-import { type Claimed, readExternalToken } from './external-tokens.ts'
+import { type Claimed, readExternalToken, type ShownFor } from './external-tokens.ts'
 import { Failure } from './failure.ts'
 import { handBack } from './handing-back.ts'
 import { inboxIdsOf, leaveInboxes } from './inbox-members.ts'
@@ -21,7 +21,7 @@ export async function identify(
 ): Promise<Actor> {
   const key = `external ${workspaceId} ${inboxId} ${hashToken(token).toString('base64url')}`
   const actor = await recentActors(chat).find(key, async () => {
-    const person = await meetHolder(chat, workspaceId, token, inboxId)
+    const person = await meetHolder(chat, workspaceId, token, inboxId ? { inboxId } : 'door')
     return actorOf(chat.db, person, inboxId)
   })
   return { ...actor, address }
@@ -63,11 +63,11 @@ export async function meetHolder(
   chat: Chat,
   workspaceId: string,
   token: string,
-  inboxId: string | null,
+  shownFor: ShownFor,
 ): Promise<PersonRow> {
-  const claimed = await readExternalToken(chat, workspaceId, token, inboxId)
+  const claimed = await readExternalToken(chat, workspaceId, token, shownFor)
   // As a visitor nobody is staff, whatever a token says, and nobody stops being staff by visiting.
-  const roleFollows = inboxId === null
+  const roleFollows = typeof shownFor === 'string'
   const known = await findByExternalId(chat.db, workspaceId, claimed.externalId)
   if (known && !differs(known, claimed, roleFollows)) return known
   return change(chat, (change) => meet(change, workspaceId, claimed, { roleFollows }))

@@ -33,7 +33,7 @@ export async function exchangeToken(
 ): Promise<Session> {
   const workspace = await findWorkspace(chat.db, slug)
   if (inboxId) await requireInbox(chat.db, workspace.id, inboxId)
-  const person = await meetHolder(chat, workspace.id, token, inboxId ?? null)
+  const person = await meetHolder(chat, workspace.id, token, inboxId ? { inboxId } : 'session')
   const tokens = await change(chat, ({ db }) => openSession(chat, db, person, { inboxId }))
   const user = { ...viewUser(person), ...(inboxId && { role: 'contact' as const }) }
   return { user, workspace: viewWorkspace(chat, workspace), tokens }

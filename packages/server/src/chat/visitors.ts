@@ -76,7 +76,7 @@ function requireOrigin(chat: Chat, origin: string | null, inbox: InboxRow): void
 /** To a visitor an expired identity is one that does not hold: the page has to fetch another. */
 async function readIdentity(chat: Chat, inbox: InboxRow, identity: string) {
   try {
-    return await readExternalToken(chat, inbox.workspace_id, identity, inbox.id)
+    return await readExternalToken(chat, inbox.workspace_id, identity, { inboxId: inbox.id })
   } catch (error) {
     const isExpired = error instanceof Failure && error.code === 'token_expired'
     throw isExpired ? new Failure('unauthenticated') : error
