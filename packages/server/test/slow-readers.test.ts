@@ -1,8 +1,9 @@
-import { limits } from '@parley/protocol'
+import { limits, type ServerFrame } from '@parley/protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../src/testing.ts'
 import { openPoll, openStream } from './streams.ts'
-import { expectHealthy, makeWorld, type World } from './world.ts'
+import { openWire, transports } from './wires.ts'
+import { expectHealthy, makeWorld, untilPassed, type World } from './world.ts'
 
 const outboxBytes = 65_536
 let server: TestServer
@@ -80,4 +81,29 @@ test('[T12] a poll that is not asked for any more is ended beyond the limit, and
   const path = `/api/v1/realtime/poll/${opened.body.connectionId}`
   expect((await server.rest('POST', path, { token: sam.token, body: {} })).status).toBe(404)
   await expectHealthy(world)
+})
+
+test('[R7] [T12] who reads may be told of far more changed conversations than the limit of the queue', async () => {
+  const { ana, sam } = world
+  await untilPassed(server, 'person', sam.userId)
+  const { cursor } = await sam.call('conversation.list', {})
+  const body = 'x'.repeat(limits.messageBytes)
+  const count = (8 * outboxBytes) / limits.messageBytes
+  const written = await Promise.all(
+    Array.from({ length: count }, async (_, n) => {
+      const { conversation } = await ana.call('conversation.create', { kind: 'support', clientKey: `${n}` })
+      await ana.send(conversation.id, body)
+      return conversation.id
+    }),
+  )
+  for (const transport of transports) {
+    const told = new Set<string>()
+    const hear = (frame: ServerFrame) => {
+      if (frame.type === 'conversation.changed') told.add(frame.summary.conversation.id)
+    }
+    const wire = await openWire(transport, { ...sam, hello: { cursor }, hear })
+    const missing = () => written.filter((id) => !told.has(id))
+    await expect.poll(missing, { timeout: 10_000, message: transport }).toEqual([])
+    wire.close()
+  }
 })

@@ -118,6 +118,21 @@ export async function digest(server: TestServer): Promise<string> {
   return parts.join('\n')
 }
 
+/** Transactions of other databases of the cluster hold the horizon back; until it has passed a row, cursors repeat that. */
+export async function untilPassed(
+  server: TestServer,
+  table: 'conversation' | 'person',
+  id: string,
+): Promise<void> {
+  const look = async () => {
+    const { rows } = await sql<{ passed: boolean }>`
+      select pg_snapshot_xmin(pg_current_snapshot()) > changed_xid as passed from ${sql.table(table)}
+      where id = ${id}`.execute(server.running.parley.chat.db)
+    return rows[0]?.passed
+  }
+  await expect.poll(look, { timeout: 20_000 }).toBe(true)
+}
+
 /** A message from one to the other and one back, over sockets opened for it, each heard within a second. */
 export async function expectHealthy(world: World): Promise<void> {
   const [ana, sam] = await Promise.all([world.ana.connect(), world.sam.connect()])

@@ -257,7 +257,11 @@ export class Connection implements Listener, Peer {
       this.#control({ type: 'reset', conversationId: null, reason: changes.reason })
       return
     }
-    for (const summary of changes.summaries) this.hear(new Frame({ type: 'conversation.changed', summary }))
+    for (const summary of changes.summaries) {
+      this.hear(new Frame({ type: 'conversation.changed', summary }))
+      // Rows with long last messages are more than may wait for one connection.
+      if (this.isCongested) await this.drained()
+    }
     for (const conversationId of changes.lost) this.#tellLost(conversationId, 'left')
   }
 
