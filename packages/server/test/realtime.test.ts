@@ -1,9 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import type { ServerFrame } from '@parley/protocol'
 import { describe, expect, test } from 'vitest'
 import type { Announcement } from '../src/chat/chat.ts'
 import { openSession } from '../src/chat/sessions.ts'
 import type { Fanout } from '../src/realtime/fanout.ts'
 import { startServer, type TestServer } from '../src/testing.ts'
+import { openWire, transports } from './wires.ts'
+import { untilPassed } from './world.ts'
 
 /** ana asks, sam answers; both are in one conversation of the first inbox. */
 async function cast(server: TestServer) {
@@ -120,15 +123,7 @@ describe('a conversation heard live', () => {
     await using server = await startServer()
     const { ana, sam, id } = await cast(server)
     const { conversation: quiet } = await ana.call('conversation.create', { kind: 'support' })
-    // Transactions of other databases of the cluster hold the horizon back; until it has passed, cursors repeat.
-    const isPassed = async () => {
-      const { rows } = await server.running.parley.chat.store.pool.query(
-        'select pg_snapshot_xmin(pg_current_snapshot()) > changed_xid as passed from conversation where id = $1',
-        [quiet.id],
-      )
-      return rows[0]?.passed
-    }
-    await expect.poll(isPassed, { timeout: 20_000 }).toBe(true)
+    await untilPassed(server, 'conversation', quiet.id)
     const { cursor } = await ana.call('conversation.list', {})
     await sam.send(id, 'while you were away')
     const socket = await ana.connect({ cursor })
@@ -142,6 +137,23 @@ describe('a conversation heard live', () => {
         (frame) => frame.type === 'conversation.changed' && frame.summary.conversation.id === quiet.id,
       ),
     ).toEqual([])
+  })
+
+  test('[R12] after 500 changed conversations a list cursor still brings each, after one more it is answered with reset', async () => {
+    await using server = await startServer()
+    const [ana, sam] = [await server.person('contact', 'ana'), await server.person('agent', 'sam')]
+    await untilPassed(server, 'person', sam.userId)
+    const { cursor } = await sam.call('conversation.list', {})
+    const open = (n: number) => ana.call('conversation.create', { kind: 'support', clientKey: `${n}` })
+    for (let n = 0; n < 500; n += 20) await Promise.all(Array.from({ length: 20 }, (_, i) => open(n + i)))
+    const all = await sam.connect({ cursor })
+    const rows = () => all.heard.filter(({ type }) => type === 'conversation.changed').length
+    await expect.poll(rows, { timeout: 10_000 }).toBe(500)
+    await open(500)
+    const late = await sam.connect({ cursor })
+    const reset = await late.until(({ type }) => type === 'reset')
+    expect(reset).toMatchObject({ conversationId: null, reason: 'too_old' })
+    expect(late.heard.filter(({ type }) => type === 'conversation.changed')).toEqual([])
   })
 
   test('[A4] a new conversation appears in the lists of the inbox’s team, and of nobody else', async () => {
@@ -215,6 +227,44 @@ describe('hints that get lost', () => {
     await desk.until((frame) => JSON.stringify(frame).includes('nobody was told'), 6_000)
   })
 
+  test('[R8] rows and entries, in whatever order they come, make the list that a fresh read gives', async () => {
+    const lossy = lossyFanout(0.3, 0.3)
+    await using server = await startServer({ fanout: lossy })
+    const { ana, sam, id } = await cast(server)
+    const { cursor, ...page } = await sam.call('conversation.list', {})
+    type Row = { lastSeq: number; said: string | undefined; unread: number }
+    const rowOf = ({ conversation, lastMessage, unread }: (typeof page.conversations)[number]): Row => ({
+      ...{ lastSeq: conversation.lastSeq, said: lastMessage?.body, unread },
+    })
+    let row = page.conversations.map(rowOf)[0] ?? { lastSeq: 0, said: undefined, unread: 0 }
+    const listen = await sam.connect({ cursor })
+    for (let i = 0; i < 40; i++) {
+      await ana.send(id, `line ${i}`)
+      if (i % 8 === 5) await sam.call('receipt.markAllRead', { conversationId: id })
+    }
+    lossy.drop = 0
+    const last = await ana.send(id, 'the last line')
+    await server.running.parley.sweep.look()
+    const fold = () => {
+      for (const frame of listen.heard.splice(0)) {
+        if (frame.type === 'conversation.changed') {
+          const told = rowOf(frame.summary)
+          if (told.lastSeq >= row.lastSeq) row = told
+        } else if (frame.type === 'receipt.moved')
+          row = { ...row, unread: Math.min(row.unread, row.lastSeq - frame.receipt.read) }
+        else if (frame.type === 'message.created' && frame.seq > row.lastSeq) {
+          row = { lastSeq: frame.seq, said: frame.message.body, unread: row.unread + 1 }
+        } else if ('seq' in frame && frame.type !== 'caughtup')
+          row = { ...row, lastSeq: Math.max(row.lastSeq, frame.seq) }
+      }
+      return row
+    }
+    const { conversations } = await sam.call('conversation.list', {})
+    await expect.poll(fold, { timeout: 10_000 }).toEqual(conversations.map(rowOf)[0])
+    expect(row.lastSeq).toBe(last.seq)
+    expect(lossy.dropped).toBeGreaterThan(0)
+  })
+
   test('[R13] of two entries that are announced the wrong way round, the first one counts in lists too', async () => {
     const fanout = heldFanout()
     await using server = await startServer({ fanout })
@@ -264,6 +314,55 @@ describe('who may hear', () => {
     const beaHears = await bea.connect()
     await owner.call('participant.remove', { conversationId: id, userId: bea.userId })
     await beaHears.until((frame) => frame.type === 'conversation.lost', 1_000)
+  })
+
+  test('[R14] of a conversation that is lost nothing more is told, over any transport, followed or not', async () => {
+    await using server = await startServer()
+    const { owner, ana, bea, id } = await group(server)
+    const { conversation: other } = await owner.call('conversation.create', {
+      kind: 'group',
+      participantIds: [ana.userId, bea.userId],
+    })
+    const follow = [{ conversationId: id, after: 0 }]
+    const hearing = await Promise.all(
+      transports.flatMap((transport) =>
+        [{ follow }, { follow, feed: false }, {}].map(async (hello) => {
+          const heard: ServerFrame[] = []
+          const wire = await openWire(transport, { ...bea, hello, hear: (frame) => heard.push(frame) })
+          if ('follow' in hello)
+            await expect.poll(() => heard.some(({ type }) => type === 'caughtup')).toBe(true)
+          return { heard, wire }
+        }),
+      ),
+    )
+    const talk = async (conversationId: string) => {
+      const { id: messageId, seq } = await ana.send(conversationId, 'she should hear this')
+      await owner.call('message.react', { messageId, emoji: '👍' })
+      await owner.call('receipt.move', { conversationId, read: seq })
+      await ana.call('typing.set', { conversationId, typing: true })
+    }
+    const about = (heard: ServerFrame[]) =>
+      heard.filter((frame) => 'conversationId' in frame && frame.conversationId === id)
+    await talk(id)
+    await owner.call('participant.remove', { conversationId: id, userId: bea.userId })
+    for (const { heard } of hearing) {
+      await expect.poll(() => about(heard).at(-1)?.type, { timeout: 10_000 }).toBe('conversation.lost')
+    }
+    await talk(id)
+    // What they may still hear comes after whatever else would have come.
+    const mark = await ana.send(other.id, 'the other talk goes on')
+    for (const { heard, wire } of hearing) {
+      await wire.command('conversation.follow', { conversationId: other.id, after: mark.seq - 1 })
+      await expect
+        .poll(() => heard.some((frame) => frame.type === 'message.created' && frame.message.id === mark.id))
+        .toBe(true)
+      expect(
+        about(heard)
+          .map(({ type }) => type)
+          .at(-1),
+      ).toBe('conversation.lost')
+      wire.close()
+    }
   })
 
   test('[A7] whoever may no longer know of somebody stops hearing whether they are here', async () => {
