@@ -116,6 +116,28 @@ test('[I1] a name belongs to its sender and conversation: others may use the sam
   expect(new Set(sent.map((message) => message.id)).size).toBe(3)
 })
 
+test('[I7] a clientKey names one conversation of its person, over every transport, at once and after it was closed', async () => {
+  await using server = await startServer()
+  const [ana, bea] = [await server.person('contact', 'ana'), await server.person('contact', 'bea')]
+  const sam = await server.person('agent', 'sam')
+  const open = async (person: Person) => {
+    const create = { kind: 'support', clientKey: 'the one' } as const
+    const wires = await Promise.all(transports.map((transport) => openWire(transport, person)))
+    const overWires = wires.map(async (wire) => (await wire.command('conversation.create', create)).result)
+    const overRest = [1, 2, 3].map(() => person.call('conversation.create', create))
+    const told = (await Promise.all([...overRest, ...overWires])) as { conversation: { id: string } }[]
+    for (const wire of wires) wire.close()
+    return new Set(told.map(({ conversation }) => conversation.id))
+  }
+  const [ofAna, ofBea] = [await open(ana), await open(bea)]
+  expect([ofAna.size, ofBea.size, new Set([...ofAna, ...ofBea]).size]).toEqual([1, 1, 2])
+  const [conversationId = ''] = ofAna
+  await sam.call('conversation.close', { conversationId })
+  expect(await open(ana)).toEqual(ofAna)
+  const { conversations } = await ana.call('conversation.list', {})
+  expect(conversations).toMatchObject([{ conversation: { id: conversationId, status: 'closed' } }])
+})
+
 /** The same session on a server that was started again. */
 function movedTo(server: TestServer, person: Person): Person {
   return Object.assign(Object.create(Object.getPrototypeOf(person)), person, { url: server.url })
