@@ -15,7 +15,7 @@ function watch() {
   return { typing, told, changes: () => changes, names: () => typing.all().map((one) => one.name) }
 }
 
-test('somebody types until they stop, or have not been heard for six seconds; I am not among them', () => {
+test('[W1] somebody types until they stop, or have not been heard for six seconds; I am not among them', () => {
   const { typing, names, changes } = watch()
   typing.hear('ana', 'Ana', true)
   typing.hear('me', 'Me', true)

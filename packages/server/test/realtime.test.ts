@@ -198,6 +198,76 @@ describe('a conversation heard live', () => {
   })
 })
 
+describe('weather', () => {
+  test('[W1] [W2] typing and its end are told over every transport to those who follow, and to nobody who comes later', async () => {
+    await using server = await startServer()
+    const { ana, sam, id } = await cast(server)
+    const listen = (hello: object) =>
+      Promise.all(
+        transports.map(async (transport) => {
+          const heard: ServerFrame[] = []
+          const wire = await openWire(transport, { ...ana, hello, hear: (frame) => heard.push(frame) })
+          const typing = () =>
+            heard.flatMap((frame) => (frame.type === 'typing.changed' ? [frame.typing] : []))
+          const caughtUp = () => heard.some(({ type }) => type === 'caughtup')
+          return { wire, typing, caughtUp }
+        }),
+      )
+    const follow = [{ conversationId: id, after: 0 }]
+    const [following, listing] = [await listen({ feed: false, follow }), await listen({})]
+    for (const { caughtUp } of following) await expect.poll(caughtUp, { timeout: 10_000 }).toBe(true)
+    for (const typing of [true, true, false]) await sam.call('typing.set', { conversationId: id, typing })
+    await sam.call('typing.set', { conversationId: id, typing: true })
+    for (const { typing } of following) {
+      await expect.poll(typing, { timeout: 10_000 }).toEqual([true, true, false, true])
+    }
+    const late = await listen({ feed: false, follow })
+    for (const { caughtUp } of late) await expect.poll(caughtUp, { timeout: 10_000 }).toBe(true)
+    // Each reply comes after whatever else would have come.
+    for (const { wire, typing } of [...late, ...listing]) {
+      await wire.command('unread.get', {})
+      expect(typing()).toEqual([])
+    }
+    for (const { wire } of [...following, ...listing, ...late]) wire.close()
+  })
+
+  test('[W3] [W4] who has a connection is here and who has none is not: one server knows, and never says `unknown`', async () => {
+    await using server = await startServer()
+    const { ana, sam, id } = await cast(server)
+    await sam.call('conversation.take', { conversationId: id })
+    const stranger = await server.person('contact', 'eve')
+    const watching = await Promise.all(
+      transports.map(async (transport) => {
+        const heard: ServerFrame[] = []
+        const wire = await openWire(transport, { ...ana, hear: (frame) => heard.push(frame) })
+        const states = () =>
+          heard.flatMap((frame) => (frame.type === 'presence.changed' ? [frame.presence] : []))
+        return { wire, states }
+      }),
+    )
+    const userIds = [sam.userId, stranger.userId]
+    for (const { wire } of watching) {
+      const { ok, result } = await wire.command('presence.watch', { userIds })
+      const presence = [{ userId: sam.userId, state: 'offline', lastSeenAt: null }]
+      expect({ ok, result }).toEqual({ ok: true, result: { presence } })
+    }
+    const [desk, phone] = [await sam.connect(), await sam.connect()]
+    const eve = await stranger.connect()
+    await sam.call('presence.set', { state: 'away' })
+    await sam.call('presence.set', { state: 'online' })
+    for (const socket of [desk, phone, eve]) socket.close()
+    for (const { states, wire } of watching) {
+      const told = () =>
+        states().map(({ userId, state }) => `${userId === sam.userId ? 'sam' : 'eve'} ${state}`)
+      await expect.poll(() => told().at(-1), { timeout: 10_000 }).toBe('sam offline')
+      expect(new Set(told())).toEqual(new Set(['sam online', 'sam away', 'sam offline']))
+      wire.close()
+    }
+    const { presence } = await ana.call('presence.get', { userIds })
+    expect(presence).toEqual([{ userId: sam.userId, state: 'offline', lastSeenAt: expect.any(String) }])
+  })
+})
+
 describe('hints that get lost', () => {
   test('[R10] with a third of the announcements dropped and a third repeated, listeners end at the log', async () => {
     const lossy = lossyFanout(0.35, 0.35)
