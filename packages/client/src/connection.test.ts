@@ -223,7 +223,7 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[K4] waits longer each time, up to 30 seconds, until a heartbeat has come', async () => {
+  test('[T15] [K4] waits longer each time, up to 30 seconds, until a heartbeat has come', async () => {
     const s = setting()
     await s.start()
     const waits: number[] = []
@@ -237,6 +237,9 @@ describe('the connection', () => {
     s.frame({ type: 'heartbeat', cursor: 'h', sent: 0 })
     await s.lose('lost', 1_000)
     expect(s.state().state).toBe('connecting')
+    vi.mocked(Math.random).mockReturnValue(0.25)
+    await s.lose()
+    expect(await s.nextAttempt()).toBe(500)
     s.subject.close()
   })
 
@@ -299,7 +302,7 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[K5] steps down after two misses, remembers what worked, and climbs again', async () => {
+  test('[T15] [K5] steps down after two misses, remembers what worked, and climbs again', async () => {
     const storage = memoryStorage()
     const s = setting({ storage })
     await s.start()
