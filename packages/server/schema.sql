@@ -746,6 +746,8 @@ CREATE INDEX attachment_message ON public.attachment USING btree (workspace_id, 
 
 CREATE INDEX attachment_unsent ON public.attachment USING btree (created_at) WHERE (message_id IS NULL);
 
+CREATE INDEX attachment_unsent_of ON public.attachment USING btree (workspace_id, uploader_id) WHERE (message_id IS NULL);
+
 CREATE INDEX conversation_assignee ON public.conversation USING btree (workspace_id, assignee_id) WHERE ((assignee_id IS NOT NULL) AND (deleted_at IS NULL));
 
 CREATE INDEX conversation_changed ON public.conversation USING btree (workspace_id, changed_span);

@@ -76,6 +76,16 @@ export const errors = {
     retry: false,
     message: 'You have as many reactions on this message as one person may; take one back first.',
   },
+  too_many_conversations: {
+    status: 409,
+    retry: false,
+    message: 'You have as many open conversations here as one visitor may; go on in one of them.',
+  },
+  too_many_files: {
+    status: 409,
+    retry: false,
+    message: 'You have uploaded as much as one visitor may before sending it; send it first.',
+  },
   last_owner: { status: 409, retry: false, message: 'A workspace keeps at least one owner.' },
   setup_done: { status: 409, retry: false, message: 'This server already has its first owner.' },
   too_large: { status: 413, retry: false, message: 'The body is larger than the limit.' },
@@ -125,6 +135,8 @@ const ofTheMoment: readonly ErrorCode[] = [
   'conversation_closed',
   'conversation_archived',
   'wrong_state',
+  'too_many_conversations',
+  'too_many_files',
 ]
 
 /**

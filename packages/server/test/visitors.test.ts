@@ -1,7 +1,9 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
+import { limits } from '@parley/protocol'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Answer, Person, startServer, type TestServer } from '../src/testing.ts'
+import { upload } from './world.ts'
 
 let server: TestServer
 let owner: Person
@@ -230,4 +232,47 @@ test('a visitor who was switched off is out, token and all', async () => {
   await owner.call('user.update', { userId: first.body.user.id, active: false })
   expect(codeOf(await personOf(first).try('me.get', {}))).toBe('unauthenticated')
   expect(codeOf(await visit({ visitorToken: first.body.visitorToken }))).toBe('unauthenticated')
+})
+
+test('[A18] a visitor opens a bounded number of conversations, however many at once', async () => {
+  const vera = personOf(await visit())
+  const open = (clientKey: string) => vera.try('conversation.create', { kind: 'support', clientKey })
+  const keys = Array.from({ length: limits.openConversationsPerVisitor + 5 }, (_, i) => `key ${i}`)
+  const answers = await Promise.all(keys.map(open))
+  const refused = answers.filter(({ status }) => status !== 201)
+  expect(refused).toHaveLength(5)
+  for (const { body } of refused) {
+    expect(body.error).toMatchObject({
+      code: 'too_many_conversations',
+      limit: limits.openConversationsPerVisitor,
+    })
+  }
+  const { conversations } = await vera.call('conversation.list', {})
+  expect(conversations).toHaveLength(limits.openConversationsPerVisitor)
+  // The same one again is no further one; one that is closed makes room.
+  const known = keys[answers.findIndex(({ status }) => status === 201)] ?? ''
+  expect((await open(known)).status).toBeLessThan(300)
+  const conversationId = conversations[0]?.conversation.id ?? ''
+  await vera.call('conversation.close', { conversationId })
+  expect((await open('one more')).status).toBe(201)
+})
+
+test('[A18] a visitor leaves a bounded number of files unsent', async () => {
+  const vera = personOf(await visit())
+  const { conversation } = await vera.call('conversation.create', { kind: 'support' })
+  const files: string[] = []
+  for (let i = 0; i < limits.unsentFilesPerVisitor; i++)
+    files.push(await upload(server, vera, conversation.id))
+  expect(files.every(Boolean)).toBe(true)
+  expect(await upload(server, vera, conversation.id)).toBeUndefined()
+  await vera.call('message.send', {
+    conversationId: conversation.id,
+    clientMessageId: 'files',
+    body: '',
+    attachmentIds: files.slice(0, 2),
+  })
+  expect(await upload(server, vera, conversation.id)).toEqual(expect.any(String))
+  const { conversation: other } = await agent.call('conversation.create', { kind: 'group' })
+  for (let i = 0; i <= limits.unsentFilesPerVisitor; i++)
+    expect(await upload(server, agent, other.id)).toEqual(expect.any(String))
 })

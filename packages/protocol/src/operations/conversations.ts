@@ -34,7 +34,7 @@ export const conversations = {
     },
     result: E.ConversationSummary,
     status: 201,
-    errors: ['not_found', 'conversation_exists', 'grant_required', 'forbidden'],
+    errors: ['not_found', 'conversation_exists', 'grant_required', 'forbidden', 'too_many_conversations'],
   }),
   'conversation.list': operation({
     method: 'GET',
@@ -414,6 +414,7 @@ export const conversations = {
     status: 201,
     errors: [
       'not_found',
+      'too_many_files',
       'too_large',
       'file_type_refused',
       'unsupported_media_type',

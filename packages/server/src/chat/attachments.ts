@@ -15,6 +15,7 @@ import { type Look, look } from './attachments/thumbnail.ts'
 import { type Chat, change } from './chat.ts'
 import { Failure, notFound } from './failure.ts'
 import { requireGrant } from './grants.ts'
+import { requireFewFiles } from './visitor-limits.ts'
 
 export { linked, linkedMessage, prepareLinks } from './attachments/links.ts'
 export type { AttachmentRow } from './attachments/row.ts'
@@ -36,6 +37,7 @@ export async function uploadAttachment(chat: Chat, actor: Actor, upload: Upload)
       requireMayAttach(await standingOf(chat.db, actor, conversationId))
       await requireGrant(chat.db, actor, conversationId, 'attach')
     }
+    await requireFewFiles(chat.db, actor, { coming: 1 })
     await prepareLinks(chat)
     const name = cleanFileName(upload.name)
     if (namesExecutable(name)) throw new Failure('file_type_refused', { name })
@@ -80,11 +82,13 @@ function commit(chat: Chat, actor: Actor, row: NewRow): Promise<AttachmentRow> {
     const uploader = await readerOf(db, { ...actor, wayIn: wayInOf(actor) })
     if (!uploader) throw new Failure('unauthenticated')
     if (row.conversation_id !== null) requireMayAttach(await standingOf(db, uploader, row.conversation_id))
-    return db
+    const kept = await db
       .insertInto('attachment')
       .values({ workspace_id: actor.workspaceId, uploader_id: actor.userId, ...row })
       .returningAll()
       .executeTakeFirstOrThrow()
+    await requireFewFiles(db, actor)
+    return kept
   })
 }
 

@@ -13,6 +13,7 @@ import { record } from './log.ts'
 import { metadataText } from './metadata.ts'
 import { admit } from './participants.ts'
 import { getConversation } from './summaries.ts'
+import { requireFewConversations } from './visitor-limits.ts'
 
 /** What a door may ask beyond the API: another thing to be one of, and people who need no grant for each other. */
 export type OpeningRules = { exclusiveKey?: string; strangersWelcome?: boolean; firstInbox?: boolean }
@@ -54,6 +55,7 @@ export async function createConversation(
     const conversation = { workspaceId: actor.workspaceId, id }
     await record(change, conversation, { type: 'conversation.created', actorId: actor.userId })
     for (const person of people) await admit(change, actor, id, person)
+    await requireFewConversations(change.db, actor)
     return id
   })
   return getConversation(chat, actor, { conversationId })
