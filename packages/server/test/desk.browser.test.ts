@@ -3,6 +3,7 @@ import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-c
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Child, startChild } from './child.ts'
 import { answer, launchBrowser, openDesk } from './pages.ts'
+import { smallTargets } from './touch.ts'
 
 /** The desk in a real browser, where focus, sizes and what the browser refuses can be seen. */
 let browser: Browser
@@ -88,6 +89,63 @@ test('on a narrow screen the keyboard goes with what comes into sight, and back'
   await focused(`.row[href="${row}"]`)
   await desk.keyboard.press('Enter')
   await focused('.thread-scroller')
+})
+
+test('on a phone everything at the desk can be touched', async () => {
+  const phone = {
+    viewport: { width: 390, height: 844 },
+    hasTouch: true,
+    isMobile: true,
+  }
+  const stranger = await (await browser.newContext(phone)).newPage()
+  await stranger.goto(`${server.url}/desk`)
+  await stranger.getByLabel('Password').waitFor()
+  expect(await smallTargets(stranger)).toEqual([])
+
+  const desk = await inConversation('Does everything fit?', phone)
+  await answer(desk, 'a'.repeat(limits.messageBytes + 1))
+  await desk.getByText('Not sent.').waitFor()
+  await desk
+    .locator('input[type=file]')
+    .setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a') })
+  await desk.getByRole('button', { name: 'Remove a.txt' }).waitFor()
+  await desk.route('**/attachments', (route) => route.fulfill({ status: 500, body: '{}' }))
+  await desk
+    .locator('input[type=file]')
+    .setInputFiles({ name: 'b.txt', mimeType: 'text/plain', buffer: Buffer.from('b') })
+  await desk.getByText('b.txt could not be attached.').waitFor()
+  expect(await smallTargets(desk)).toEqual([])
+  await answer(desk, 'See a.txt')
+  await desk.locator('.attachments a').waitFor()
+  const conversationId = desk.url().split('/').at(-1) ?? ''
+  const { messages } = await server.owner.call('message.list', { conversationId })
+  for (const emoji of ['👍', '🎉']) {
+    await server.owner.call('message.react', { messageId: messages[0]?.id ?? '', emoji })
+  }
+  await desk.getByRole('button', { name: '🎉' }).waitFor()
+  expect(await smallTargets(desk)).toEqual([])
+  await desk.getByRole('button', { name: 'Assign' }).click()
+  await desk.getByRole('menuitem').first().waitFor()
+  expect(await smallTargets(desk)).toEqual([])
+  await desk.keyboard.press('Escape')
+
+  for (const [path, sign] of [
+    ['/details', '.details-pane .facts'],
+    ['', '.bubble'],
+    ['/../', '.row'],
+  ] as const) {
+    await desk.goto(desk.url().replace(/\/details$/, '') + path)
+    await desk.locator(sign).first().waitFor()
+    expect(await smallTargets(desk)).toEqual([])
+  }
+  await desk.getByRole('button', { name: 'Menu of Olga' }).click()
+  await desk.getByRole('menuitem').first().waitFor()
+  expect(await smallTargets(desk)).toEqual([])
+  for (const page of ['inboxes', 'people']) {
+    await desk.goto(`${server.url}/desk/settings/${page}`)
+    await desk.locator('.card').nth(1).waitFor()
+    expect(await smallTargets(desk)).toEqual([])
+  }
 })
 
 /** The desk with a conversation open, in which a contact has said something. */

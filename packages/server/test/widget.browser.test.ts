@@ -1,8 +1,9 @@
 import { limits } from '@parley/protocol'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Child, startChild } from './child.ts'
 import { launchBrowser, openSite, say } from './pages.ts'
+import { smallTargets } from './touch.ts'
 
 /** What a visitor sees of the widget in a real browser. */
 let browser: Browser
@@ -56,9 +57,39 @@ test('a message that is too long is edited, not tried again', async () => {
   await site.locator('.line[data-status=sent]', { hasText: 'Short again' }).waitFor()
 })
 
+test('on a phone everything of the widget can be touched', async () => {
+  const visitor = await browser.newContext({
+    viewport: { width: 390, height: 844 },
+    hasTouch: true,
+    isMobile: true,
+  })
+  const page = await visitor.newPage()
+  await page.goto(server.url)
+  await page.getByRole('button', { name: 'Open chat' }).waitFor()
+  expect(await smallTargets(page, '.launcher')).toEqual([])
+  const { site, conversationId } = await talking('Does everything fit?', visitor)
+  await say(site, 'a'.repeat(limits.messageBytes + 1))
+  await site.locator('.status.failed').waitFor()
+  await site
+    .locator('input[type=file]')
+    .setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a') })
+  await site.getByRole('button', { name: 'Remove a.txt' }).waitFor()
+  expect(await smallTargets(site, '.panel')).toEqual([])
+  await site.getByRole('button', { name: 'Remove a.txt' }).click()
+  await server.owner.call('conversation.close', { conversationId })
+  await site.getByRole('button', { name: 'Close chat' }).focus()
+  await site.reload()
+  await site.getByRole('button', { name: /^Open chat/ }).click()
+  await site.getByRole('button', { name: 'Write again' }).waitFor()
+  expect(await smallTargets(site, '.panel')).toEqual([])
+})
+
 /** A visitor who has written, in the conversation that this began. */
-async function talking(text: string): Promise<{ site: Page; conversationId: string }> {
-  const site = await openSite(await browser.newContext(), server.url)
+async function talking(
+  text: string,
+  visitor?: BrowserContext,
+): Promise<{ site: Page; conversationId: string }> {
+  const site = await openSite(visitor ?? (await browser.newContext()), server.url)
   await say(site, text)
   await site.locator('.line[data-status=sent]', { hasText: text }).waitFor()
   return { site, conversationId: (await newest()).conversation.id }

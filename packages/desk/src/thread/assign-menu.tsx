@@ -27,7 +27,11 @@ export function AssignMenu({ assigneeId, nameOf, assign }: AssignMenuProps) {
             name={assigneeId === user.id ? user.name : nameOf(assigneeId)}
             size="small"
           />
-        ) : null}
+        ) : (
+          <span className="assign-nobody">
+            <Icon name="people" />
+          </span>
+        )}
         <span className="assign-name">{assigneeId ? nameOf(assigneeId) : 'Assign'}</span>
         <Icon name="down" />
       </Menu.Trigger>
