@@ -13,16 +13,15 @@ import { standingOf } from '../chat/access.ts'
 import { visiblePeople } from '../chat/acquaintance.ts'
 import { type Actor, wayInOf } from '../chat/actor.ts'
 import { linkedMessage } from '../chat/attachments.ts'
-import { Failure, faultOf } from '../chat/failure.ts'
+import { Failure, knownFailure } from '../chat/failure.ts'
 import { requireOrigin } from '../chat/origins.ts'
 import { participatingIn } from '../chat/participants.ts'
 import { authenticate, type Caller } from '../chat/sessions.ts'
 import { changesSince, getConversation } from '../chat/summaries.ts'
-import { errorBody } from '../errors.ts'
-import { isOperationName, performCommand } from '../operations.ts'
 import type { Parley, Peer } from '../parley.ts'
-import { readCommand, readFrame, refuseUnkeepable } from '../validation.ts'
+import { readCommand, readFrame } from '../validation.ts'
 import { Again } from './again.ts'
+import { type Command, Commands } from './commands.ts'
 import { Frame } from './frame.ts'
 import type { Listener } from './listener.ts'
 
@@ -36,8 +35,6 @@ export type Wire = {
   /** Ends at once, without trying to flush: a peer that does not read would keep its queue for ever. */
   terminate(reason: CloseReason): void
 }
-
-type Command = { id: number; type: string; input: Record<string, unknown> }
 
 type State =
   | { name: 'greeting'; deadline: NodeJS.Timeout }
@@ -58,7 +55,7 @@ export class Connection implements Listener, Peer {
   readonly #caller: Caller
   #state: State
   #actor: Actor | undefined
-  #inFlight = 0
+  readonly #commands: Commands
   #heardAt = performance.now()
   #sent = 0
   /** Made when it is first needed: most connections never do, and there may be ten thousand. */
@@ -74,6 +71,7 @@ export class Connection implements Listener, Peer {
     this.#parley = parley
     this.#wire = wire
     this.#caller = caller
+    this.#commands = new Commands(parley, this)
     const deadline = setTimeout(() => this.close('hello_timeout'), limits.helloMs)
     this.#state = { name: 'greeting', deadline }
     parley.peers.add(this)
@@ -170,12 +168,12 @@ export class Connection implements Listener, Peer {
   /** Called by the heartbeat clock. `cursor` is the list position this node has told everybody up to. */
   beat(cursor: string): void {
     if (this.#state.name !== 'live') return
-    this.#control({ type: 'heartbeat', cursor: this.#state.told ?? cursor, sent: this.#sent })
+    this.tell({ type: 'heartbeat', cursor: this.#state.told ?? cursor, sent: this.#sent })
   }
 
   /** Asks the peer to come back elsewhere: part of a graceful stop (promise G10). */
   sayGoodbye(withinMs: number): void {
-    this.#control({ type: 'goodbye', reason: 'restarting', withinMs })
+    this.tell({ type: 'goodbye', reason: 'restarting', withinMs })
   }
 
   get hasUnsent(): boolean {
@@ -183,7 +181,7 @@ export class Connection implements Listener, Peer {
   }
 
   get isBusy(): boolean {
-    return this.#inFlight > 0
+    return this.#commands.areUnderWay
   }
 
   close(reason: CloseReason): void {
@@ -237,7 +235,7 @@ export class Connection implements Listener, Peer {
     presence.arrive(this)
     const live = { name: 'live' as const, token: hello.token, feed, told: hello.cursor ?? null }
     this.#state = live
-    this.#control({
+    this.tell({
       type: 'welcome',
       connectionId: this.id,
       userId: actor.userId,
@@ -254,7 +252,7 @@ export class Connection implements Listener, Peer {
   async #resumeList(cursor: string): Promise<void> {
     const changes = await this.#changes(cursor)
     if (changes.outcome === 'reset') {
-      this.#control({ type: 'reset', conversationId: null, reason: changes.reason })
+      this.tell({ type: 'reset', conversationId: null, reason: changes.reason })
       return
     }
     for (const summary of changes.summaries) {
@@ -295,8 +293,8 @@ export class Connection implements Listener, Peer {
     this.#starting?.delete(conversationId)
     const conversation = { workspaceId: this.actor.workspaceId, id: conversationId }
     const reached = await this.#parley.hub.follow(this, conversation, after, sees)
-    if (reached === 'ahead') this.#control({ type: 'reset', conversationId, reason: 'position_ahead' })
-    else if (reached !== null) this.#control({ type: 'caughtup', conversationId, seq: reached })
+    if (reached === 'ahead') this.tell({ type: 'reset', conversationId, reason: 'position_ahead' })
+    else if (reached !== null) this.tell({ type: 'caughtup', conversationId, seq: reached })
   }
 
   #command(frame: Command): void {
@@ -304,39 +302,11 @@ export class Connection implements Listener, Peer {
       if (this.#state.early.push(frame) > limits.commandsInFlight) this.close('protocol_error')
       return
     }
-    if (this.#state.name !== 'live') return
-    if (this.#inFlight >= limits.commandsInFlight || this.#parley.isDraining) {
-      const failure = new Failure(this.#parley.isDraining ? 'overloaded' : 'rate_limited', {
-        notApplied: true,
-        retryAfter: 1,
-      })
-      this.#control({ type: 'reply', id: frame.id, ok: false, error: errorBody(failure) })
-      return
-    }
-    this.#answer(frame)
+    if (this.#state.name === 'live') this.#commands.take(frame)
   }
 
-  async #answer(command: Command): Promise<void> {
-    this.#inFlight++
-    try {
-      const result = await this.#run(command)
-      this.#control({ type: 'reply', id: command.id, ok: true, ...(result !== undefined && { result }) })
-    } catch (error) {
-      if (!(error instanceof Failure))
-        this.#parley.log.error({ err: error, command: command.type }, 'command failed')
-      this.#control({ type: 'reply', id: command.id, ok: false, error: errorBody(faultOf(error)) })
-    } finally {
-      this.#inFlight--
-    }
-  }
-
-  #run({ type, input }: Command): Promise<unknown> {
-    refuseUnkeepable(input)
-    if (isOperationName(type)) return performCommand(this.#parley, type, this.actor, input)
-    return this.#ownCommand(type, input)
-  }
-
-  async #ownCommand(type: string, input: Record<string, unknown>): Promise<unknown> {
+  /** Does what only a connection can: follow, and watch presence. */
+  async perform(type: string, input: Record<string, unknown>): Promise<unknown> {
     const command = readCommand(type, input)
     switch (command.type) {
       case 'conversation.follow': {
@@ -346,7 +316,10 @@ export class Connection implements Listener, Peer {
         this.#starting ??= new Set()
         this.#starting.add(command.conversationId)
         setImmediate(() =>
-          this.#begin(command.conversationId, command.after, sees).catch(() => this.close('restarting')),
+          this.#begin(command.conversationId, command.after, sees).catch((error: unknown) => {
+            this.#noteFault(error, 'a conversation cannot be followed')
+            this.close('restarting')
+          }),
         )
         return
       }
@@ -383,11 +356,12 @@ export class Connection implements Listener, Peer {
       for (const conversationId of parted) await this.#part(conversationId)
       // The lists are other ones now, and so may be what was left out of a conversation.
       if (standing(before) !== standing(actor)) {
-        this.#control({ type: 'reset', conversationId: null, reason: 'access' })
+        this.tell({ type: 'reset', conversationId: null, reason: 'access' })
       }
     } catch (error) {
       if (error instanceof Failure && !error.retry) return this.close('revoked')
-      // The store is away: an outage ends no connection (promise G12), so the question is asked again.
+      this.#noteFault(error, 'what a connection may see is not known')
+      // An outage of the store ends no connection (promise G12), so the question is asked again.
       setTimeout(() => this.recheck(), 1_000).unref()
     }
   }
@@ -434,17 +408,23 @@ export class Connection implements Listener, Peer {
       } catch (error) {
         // Gone again before we looked; or the store is away, and is asked again.
         if (error instanceof Failure && !error.retry) continue
+        this.#noteFault(error, 'the row of a conversation cannot be told')
         await wait(1_000, undefined, { ref: false })
         await this.gained(conversationId)
       }
     }
   }
 
+  /** A store that is away is no fault of ours, and is noted where everybody meets it. */
+  #noteFault(error: unknown, what: string): void {
+    if (!knownFailure(error)) this.#parley.log.error({ err: error }, what)
+  }
+
   #tellLost(conversationId: string, reason: 'left' | 'revoked' | 'deleted'): void {
     this.hear(new Frame({ type: 'conversation.lost', conversationId, reason }))
   }
 
-  #control(frame: ControlFrame): void {
+  tell(frame: ControlFrame): void {
     this.#send(JSON.stringify(frame))
   }
 
