@@ -139,8 +139,8 @@ export const ControlFrame = Type.Union([
     type: Type.Literal('reply', { description: 'The outcome of the command with the same `id`.' }),
     id: Type.Integer(),
     ok: Type.Boolean(),
-    result: Type.Optional(Type.Unknown()),
-    error: Type.Optional(Type.Unknown()),
+    result: Type.Optional(Type.Unknown({ description: 'The answer of the command, if it has one.' })),
+    error: Type.Optional(Type.Unknown({ description: 'ErrorDetail. Missing when `ok`.' })),
   }),
   Type.Object({
     type: Type.Literal('heartbeat', {

@@ -13,6 +13,11 @@ export const ErrorDetail = Type.Object({
   conversationId: Type.Optional(Id),
   retryAfter: Type.Optional(Type.Number({ description: 'Seconds; the same as the header Retry-After.' })),
   notApplied: Type.Optional(Type.Boolean({ description: 'True when it is certain that nothing changed.' })),
+  limit: Type.Optional(Type.Integer({ description: 'How much is allowed of what was too much.' })),
+  required: Type.Optional(entities.Role),
+  assigneeId: Type.Optional(Id),
+  name: Type.Optional(Type.String({ description: 'Of the file that was refused.' })),
+  mimeType: Type.Optional(Type.String({ description: 'Of the file that was refused.' })),
 })
 export const ErrorBody = Type.Object({ error: ErrorDetail })
 

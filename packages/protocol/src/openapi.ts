@@ -3,6 +3,8 @@ import { type ErrorCode, errors } from './errors.ts'
 import { namedSchemas, nameOf, pascalCase } from './named-schemas.ts'
 import { type Operation, operationNames, operationOf } from './operations/index.ts'
 
+export { ErrorDetail } from './named-schemas.ts'
+
 type Json = { [key: string]: unknown }
 
 /** The OpenAPI 3.1 document of the REST API, derived from the operations table. */

@@ -1,5 +1,6 @@
 import { type ControlFrame, type OperationName, operationOf } from '@parley/protocol'
-import { errorsOf, openApi } from '@parley/protocol/openapi'
+import { ErrorDetail, errorsOf, openApi } from '@parley/protocol/openapi'
+import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { isOperationName } from './operations.ts'
 import type { Answer } from './testing.ts'
@@ -22,7 +23,7 @@ const described = Object.entries((openApi('test') as Document).paths).flatMap(([
 
 /**
  * Throws when an operation answers with a status or a code that the API document does not name for it (SPEC E9), or
- * succeeds with anything but what its schema says (SPEC B7).
+ * with anything but what the schema of its result, or of an error, says (SPEC B7, E2).
  */
 export function requireDocumented(
   method: string,
@@ -34,7 +35,7 @@ export function requireDocumented(
   if (!operation) return
   if (!operation.statuses.includes(String(status)))
     throw new Error(`${operation.name} answered ${status}, which the API document does not name`)
-  if (status >= 400) requireNamed(operation.name, operation.codes, body?.error?.code)
+  if (status >= 400) requireNamed(operation.name, operation.codes, body?.error)
   else requireResult(operation.name, body)
 }
 
@@ -42,14 +43,19 @@ export function requireDocumented(
 export function requireDocumentedReply(command: string, reply: Reply): void {
   if (!isOperationName(command) || !operationOf(command).realtime) return
   if (reply.ok) return requireResult(command, reply.result)
-  const { code } = (reply.error ?? {}) as { code?: unknown }
-  requireNamed(command, [...errorsOf(operationOf(command)), 'too_deep'], code)
+  requireNamed(command, [...errorsOf(operationOf(command)), 'too_deep'], reply.error)
 }
 
-function requireNamed(name: string, codes: readonly string[], code: unknown): void {
+function requireNamed(name: string, codes: readonly string[], error: unknown): void {
+  const { code } = (error ?? {}) as { code?: unknown }
   if (!codes.includes(String(code)))
     throw new Error(`${name} was refused with ${code}, which the API document does not name`)
+  if (!refusal.Check(error))
+    throw new Error(`${name} was refused other than as documented: ${JSON.stringify(error)}`)
 }
+
+/** An error and what may stand beside its code, without anything else (SPEC E2). */
+const refusal = Compile(Type.Object(ErrorDetail.properties, { additionalProperties: false }))
 
 const results = new Map<OperationName, ReturnType<typeof Compile>>()
 
