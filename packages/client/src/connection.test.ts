@@ -180,7 +180,7 @@ describe('the connection', () => {
   })
 
   for (const reason of ['revoked', 'origin_refused', 'protocol_error'] as const) {
-    test(`[K3] stops when ${reason}, and start begins again`, async () => {
+    test(`[C1] [K3] stops when ${reason}, and start begins again`, async () => {
       const s = setting()
       await s.start()
       s.welcome()
@@ -193,7 +193,7 @@ describe('the connection', () => {
     })
   }
 
-  test('[K3] an expired token is swapped and the connection made at once', async () => {
+  test('[C2] [K3] an expired token is swapped and the connection made at once', async () => {
     const accessToken = vi.fn(async (refused?: string) => (refused === 'old' ? 'new' : 'old'))
     const s = setting({ credentials: { accessToken } })
     await s.start()
@@ -203,7 +203,7 @@ describe('the connection', () => {
     s.subject.close()
   })
 
-  test('[K3] credentials that know no other token stop the connection', async () => {
+  test('[C1] [K3] credentials that know no other token stop the connection', async () => {
     const s = setting()
     await s.start()
     await s.lose('unauthenticated')

@@ -1,7 +1,10 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { decodeJwt, SignJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Answer, type Person, startServer, type TestServer } from '../src/testing.ts'
+import { WebSocket } from 'ws'
+import { type Answer, type Person, startServer, type TestServer, TestSocket } from '../src/testing.ts'
+import { openWire, transports } from './wires.ts'
 
 let server: TestServer
 let owner: Person
@@ -107,8 +110,30 @@ test('[G20] what changes behind our back holds within two seconds: sessions, rol
   expect(codeOf(await me(gone.token))).toBe('unauthenticated')
 })
 
-test('only tokens of ours are believed: not unsigned, not of another key, kind or audience, not expired', async () => {
-  const claims = decodeJwt(owner.token)
+test('[C2] [C4] a hello whose token has run out is told so over every transport, and one with a new token is welcomed', async () => {
+  const { tokens } = await account()
+  const sign = await signer()
+  const old = await sign({ ...decodeJwt(tokens.accessToken), exp: 1 })
+  const socket = new TestSocket(new WebSocket(`${server.url.replace('http', 'ws')}/api/v1/realtime`))
+  await once(socket.websocket, 'open')
+  socket.write({ type: 'hello', token: old })
+  expect(await socket.closed()).toBe(4011)
+  const close = { type: 'close', reason: 'token_expired' }
+  const hello = { type: 'hello', token: old }
+  const poll = await server.rest('POST', '/api/v1/realtime/poll', { body: hello })
+  expect(poll.body.frames).toEqual([close])
+  const stream = await server.rest('POST', '/api/v1/realtime/sse', { body: hello })
+  expect(stream.body).toBe(`data: ${JSON.stringify(close)}\n\n`)
+
+  const { accessToken } = (await refresh(tokens.refreshToken)).body
+  for (const transport of transports) {
+    const wire = await openWire(transport, { url: server.url, token: accessToken })
+    wire.close()
+  }
+})
+
+/** Signs whatever is claimed with the server’s own key, or another one. */
+async function signer() {
   const { value } = await server.running.parley.chat.db
     .selectFrom('server_meta')
     .select('value')
@@ -117,6 +142,13 @@ test('only tokens of ours are believed: not unsigned, not of another key, kind o
   const ours = createSecretKey(Buffer.from(value, 'base64url'))
   const sign = (payload: object, key = ours, alg = 'HS256') =>
     new SignJWT({ ...payload }).setProtectedHeader({ alg, typ: 'JWT' }).sign(key)
+  return Object.assign(sign, { ours })
+}
+
+test('only tokens of ours are believed: not unsigned, not of another key, kind or audience, not expired', async () => {
+  const claims = decodeJwt(owner.token)
+  const sign = await signer()
+  const { ours } = sign
   const plain = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
   const unsigned = `${plain({ alg: 'none' })}.${plain(claims)}.`
 

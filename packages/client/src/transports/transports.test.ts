@@ -3,12 +3,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { Hello, ServerFrame } from '@parley/protocol'
+import { closeCodes } from '@parley/protocol/errors'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { http } from '../http.ts'
 import { poll } from './poll.ts'
 import { sse } from './sse.ts'
-import type { Command, Lost, Transport } from './transport.ts'
+import { type Command, type Lost, lostByCode, type Transport } from './transport.ts'
 import { websocket } from './websocket.ts'
 
 /** One suite, three transports, a server that speaks each of them by the book. */
@@ -126,6 +127,19 @@ class Far {
 
 const overloaded = { code: 'overloaded', message: 'Busy.', retry: true }
 const transports: Record<string, Transport> = { websocket, sse, poll }
+
+test('[C1] the range of a close code says what to do with one that is not known; any other code is a lost connection', () => {
+  for (const { code, reconnect } of Object.values(closeCodes)) {
+    expect(code === 1012 || (code >= 4000 && code < 4100), `${code}`).toBe(reconnect)
+    expect(code === 1012 || (code >= 4000 && code < 4200), `${code}`).toBe(true)
+  }
+  const stops = (code: number) => !['lost', 'token_expired'].includes(lostByCode(code).reason)
+  for (const code of [4000, 4050, 4099]) expect(stops(code), `${code}`).toBe(false)
+  for (const code of [4100, 4150, 4199]) expect(stops(code), `${code}`).toBe(true)
+  for (const code of [0, 1000, 1006, 1009, 1011, 1012, 3000, 4200, 4999])
+    expect(stops(code), `${code}`).toBe(false)
+  for (const { code, reconnect } of Object.values(closeCodes)) expect(stops(code), `${code}`).toBe(!reconnect)
+})
 
 for (const [name, transport] of Object.entries(transports)) {
   describe(`the ${name} transport`, () => {
