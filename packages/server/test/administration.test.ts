@@ -19,7 +19,7 @@ afterAll(() => server[Symbol.asyncDispose]())
 
 const codeOf = (answer: Answer) => answer.body.error?.code ?? answer.status
 
-test('roles are changed from above only', async () => {
+test('[A8] roles are changed from above only', async () => {
   const peer = await server.person('admin', 'Peer')
   const attempts = [
     [admin, peer, { role: 'agent' }, 'forbidden'],
@@ -49,7 +49,7 @@ test('roles are changed from above only', async () => {
   })
 })
 
-test('the last owner stays, whoever is faster', async () => {
+test('[A8] the last owner stays, whoever is faster', async () => {
   for (let round = 0; round < 5; round++) {
     const { workspaceId } = await server.workspace()
     const first = await server.person('owner', 'First', workspaceId)
@@ -114,7 +114,7 @@ test('inboxes: made and changed by admins, seen by those who work in them', asyn
   )
 })
 
-test('API keys: shown once, below their maker’s rank, and ended with who they were', async () => {
+test('[A8] API keys: shown once, below their maker’s rank, and ended with who they were', async () => {
   expect(codeOf(await admin.try('apiKey.create', { name: 'Too much', role: 'admin' }))).toBe('forbidden')
   const { apiKey, token } = await admin.call('apiKey.create', { name: 'Robot', role: 'supervisor' })
   expect(apiKey).toMatchObject({ name: 'Robot', role: 'supervisor', lastUsedAt: null })

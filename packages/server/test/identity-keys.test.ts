@@ -230,7 +230,7 @@ test('a key set that cannot be reached is no verdict on the token', async () => 
   await admin.call('identityKey.retire', { identityKeyId: id })
 })
 
-test('keys are refused that are placeholders, weak, of another kind, or would grant too much', async () => {
+test('[A8] keys are refused that are placeholders, weak, of another kind, or would grant too much', async () => {
   const short = generateKeyPairSync('rsa', { modulusLength: 1024 })
   const refused = [
     { kind: 'hs256' },

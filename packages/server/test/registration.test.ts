@@ -124,7 +124,7 @@ test('a failed registration leaves its invitation unused; expired and revoked on
   expect(JSON.stringify(stored)).not.toContain(back.token)
 })
 
-test('nobody invites to their own rank or above, and supervisors only into their own inboxes', async () => {
+test('[A8] nobody invites to their own rank or above, and supervisors only into their own inboxes', async () => {
   const elsewhere = await owner.call('inbox.create', { name: 'Elsewhere' })
   const foreign = await server.workspace()
   const attempts = [

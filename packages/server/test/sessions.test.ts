@@ -45,7 +45,7 @@ test('signing in: the same answer for a wrong password, an unknown e-mail and an
   expect((await login(email)).status).toBe(200)
 })
 
-test('a refresh token is good once; using it twice ends the session', async () => {
+test('[A10] a refresh token is good once; using it twice ends the session', async () => {
   const { tokens } = await account()
   const second = await refresh(tokens.refreshToken)
   expect(second.status).toBe(200)
@@ -58,7 +58,7 @@ test('a refresh token is good once; using it twice ends the session', async () =
   }
 })
 
-test('of concurrent refreshes with one token exactly one wins', async () => {
+test('[A10] of concurrent refreshes with one token exactly one wins', async () => {
   const { tokens } = await account()
   const answers = await Promise.all(Array.from({ length: 5 }, () => refresh(tokens.refreshToken)))
   expect(answers.filter((answer) => answer.status === 200)).toHaveLength(1)

@@ -6,7 +6,7 @@ const claim = (setupToken: string, email = 'first@example.com') => ({
   body: { setupToken, workspaceName: 'Ours', name: 'First', email, password: 'correct horse' },
 })
 
-test('the first owner is made once, with the newest token only', async () => {
+test('[A13] the first owner is made once, with the newest token only, and not by being first', async () => {
   await using server = await startServer()
   const { chat } = server.running.parley
   const { setupToken: old } = await ensureFirstStart(chat)
@@ -14,6 +14,13 @@ test('the first owner is made once, with the newest token only', async () => {
   if (!old || !setupToken) throw new Error('There should be a token while nobody owns the workspace')
   expect((await server.rest('POST', '/api/v1/setup', claim('guess'))).status).toBe(403)
   expect((await server.rest('POST', '/api/v1/setup', claim(old))).status).toBe(403)
+  const first = { name: 'First', email: 'eve@example.com', password: 'correct horse' }
+  for (const role of ['owner', 'admin', 'agent'] as const) {
+    const { status } = await server.rest('POST', '/api/v1/auth/register', { body: { ...first, role } })
+    expect([role, status]).toEqual([role, 403])
+  }
+  const { body } = await server.rest('POST', '/api/v1/auth/register', { body: first })
+  expect(body.user.role).toBe('contact')
   const stored = await chat.db.selectFrom('server_meta').selectAll().execute()
   expect(JSON.stringify(stored)).not.toContain(setupToken)
 
