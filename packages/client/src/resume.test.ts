@@ -216,7 +216,7 @@ async function holds(told: Story) {
 }
 
 describe('whatever the wire does', () => {
-  test('every visible message is shown exactly once and in order, and the stores equal a fresh reading', async () => {
+  test('[L8] [G4] [G5] every visible message is shown exactly once and in order, and the stores equal a fresh reading', async () => {
     await fc.assert(fc.asyncProperty(story, holds), {
       numRuns: Number(process.env.RUNS ?? 60),
       endOnFailure: false,

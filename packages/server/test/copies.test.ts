@@ -45,7 +45,7 @@ const rowsOf = (server: TestServer, conversationId: string) =>
     .where('conversation_id', '=', conversationId)
     .execute()
 
-test('[I2] a thousand copies of one send, over every transport at once, are one row; so it stays after a restart', async () => {
+test('[I2] [G3] a thousand copies of one send, over every transport at once, are one row; so it stays after a restart', async () => {
   const place = await makePlace()
   try {
     const before = await startServer({ place })

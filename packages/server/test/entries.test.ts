@@ -61,7 +61,7 @@ async function ears(person: Person, id: string, hello: object = { feed: false })
   return { listeners, until, close: () => listeners.forEach(({ wire }) => void wire.close()) }
 }
 
-test('[L5] whatever way it was written and whatever way it is read: a read after the answer contains it', async () => {
+test('[L5] [G6] whatever way it was written and whatever way it is read: a read after the answer contains it', async () => {
   await using server = await startServer()
   const { ana, sam, id: conversationId } = await cast(server)
   const [writers, readers] = [await speakers(sam), await speakers(ana)]

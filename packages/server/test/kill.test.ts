@@ -9,7 +9,7 @@ import { keepFollowing, keepReading, keepSending, Stage, untilCaughtUp } from '.
 
 const kills = 25
 
-test('[L4] 25 times kill -9 during sends: what was acknowledged is there once, at its place, and retries are told the same', async () => {
+test('[L4] [G1] [G4] 25 times kill -9 during sends: what was acknowledged is there once, at its place, and retries are told the same', async () => {
   const seed = Number(process.env.SEED) || randomInt(1, 2 ** 31)
   const random = randomFrom(seed)
   const place = await makePlace()

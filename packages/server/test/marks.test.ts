@@ -103,7 +103,7 @@ const move = fc.record({
   read: fc.option(fc.nat(20), { nil: undefined }),
 })
 
-test('[R1] [R2] [R3] marks are one’s own and only grow, whatever comes when: read ≤ delivered ≤ the end of the log', async () => {
+test('[R1] [R2] [R3] [G7] marks are one’s own and only grow, whatever comes when: read ≤ delivered ≤ the end of the log', async () => {
   await using server = await startServer()
   const [ana, sam] = [await server.person('contact', 'ana'), await server.person('agent', 'sam')]
   const people = [ana, sam]

@@ -19,7 +19,7 @@ async function cast(server: TestServer) {
   return { olga, ana, bea, id: conversation.id }
 }
 
-test('[L1] [L2] [L3] many senders to one conversation over every transport: one order, dense, the same for all', async () => {
+test('[L1] [L2] [L3] [G2] many senders to one conversation over every transport: one order, dense, the same for all', async () => {
   await using server = await startServer()
   const { olga, ana, bea, id } = await cast(server)
   const recorder = new Recorder()

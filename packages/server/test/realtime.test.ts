@@ -269,7 +269,7 @@ describe('weather', () => {
 })
 
 describe('hints that get lost', () => {
-  test('[R10] with a third of the announcements dropped and a third repeated, listeners end at the log', async () => {
+  test('[R10] [G5] with a third of the announcements dropped and a third repeated, listeners end at the log', async () => {
     const lossy = lossyFanout(0.35, 0.35)
     await using server = await startServer({ fanout: lossy })
     const { ana, sam, id } = await cast(server)
@@ -287,7 +287,7 @@ describe('hints that get lost', () => {
     expect(heard.map((entry) => entry.seq)).toEqual(Array.from({ length: lastSeq }, (_, i) => i + 1))
   })
 
-  test('[R13] a list that follows nothing hears of a change whose announcement was lost', async () => {
+  test('[R13] [G5] a list that follows nothing hears of a change whose announcement was lost', async () => {
     const lossy = lossyFanout(0, 0)
     await using server = await startServer({ fanout: lossy })
     const { ana, sam, id } = await cast(server)

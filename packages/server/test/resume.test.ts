@@ -44,7 +44,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('vanish'), reader: fc.nat(2) }) },
 )
 
-test('[R10] [R11] whatever is dropped, repeated or cut off: every visible entry reaches every screen once and in order', async () => {
+test('[R10] [R11] [L7] [G4] whatever is dropped, repeated or cut off: every visible entry reaches every screen once and in order', async () => {
   const fanout = lossyFanout()
   await using server = await startServer({ fanout })
   const [ana, sam] = [await server.person('contact', 'ana'), await server.person('agent', 'sam')]
