@@ -31,7 +31,7 @@ export const LogEvent = Type.Union([
   Type.Object({
     type: Type.Literal('conversation.updated', {
       description:
-        'Status, assignee, subject, topic, priority or metadata changed; `changes` holds the new values.',
+        'Status, assignee, subject, topic, priority or metadata changed; `changes` holds the new values, metadata as a whole. What it does not name stays.',
     }),
     ...logged,
     changes: ConversationChanges,
@@ -43,29 +43,38 @@ export const LogEvent = Type.Union([
     ...logged,
   }),
   Type.Object({
-    type: Type.Literal('participant.joined', { description: 'Somebody came in, or came back.' }),
+    type: Type.Literal('participant.joined', {
+      description: 'Somebody came in, or came back; this stay replaces an earlier one.',
+    }),
     ...logged,
     participant: Participant,
   }),
   Type.Object({
-    type: Type.Literal('participant.left', { description: 'Somebody left or was removed.' }),
+    type: Type.Literal('participant.left', {
+      description: 'Somebody left or was removed. `leftAt` becomes `at`.',
+    }),
     ...logged,
     userId: Id,
   }),
   Type.Object({
-    type: Type.Literal('message.created', { description: 'A message or a note.' }),
+    type: Type.Literal('message.created', {
+      description: 'A message or a note, as it is now: later entries may say again what it holds already.',
+    }),
     ...logged,
     message: Message,
   }),
   Type.Object({
-    type: Type.Literal('message.edited', { description: 'The text of an earlier message changed.' }),
+    type: Type.Literal('message.edited', {
+      description: 'The text of an earlier message changed. `editedAt` becomes `at`.',
+    }),
     ...logged,
     messageId: Id,
     body: Type.String(),
   }),
   Type.Object({
     type: Type.Literal('message.retracted', {
-      description: 'An earlier message was emptied; its place stays.',
+      description:
+        'An earlier message was emptied; its place stays. `body` becomes empty, `metadata` `{}`, attachments and reactions none, `retractedAt` `at`.',
     }),
     ...logged,
     messageId: Id,
@@ -85,7 +94,8 @@ export type LogEvent = Static<typeof LogEvent>
 export const LiveEvent = Type.Union([
   Type.Object({
     type: Type.Literal('receipt.moved', {
-      description: 'A delivered or read position moved forward. Merge by maximum.',
+      description:
+        'A delivered or read position moved forward. Merge by maximum. Told to those who follow, and to all connections of whose it is.',
     }),
     conversationId: Id,
     receipt: Receipt,
@@ -160,7 +170,7 @@ export const ControlFrame = Type.Union([
   Type.Object({
     type: Type.Literal('reset', {
       description:
-        'The position cannot be resumed (a restored backup, a retention rule, another role). Fetch again; with a conversationId only that one.',
+        'The position cannot be resumed (SPEC R12). Fetch again; with a conversationId only that one, which is not followed any more.',
     }),
     conversationId: Nullable(Id),
     reason: Type.Enum(['epoch', 'too_old', 'position_ahead', 'access']),
@@ -187,7 +197,7 @@ export const Hello = Type.Object(
   {
     type: Type.Literal('hello'),
     token: Type.String({ minLength: 1, maxLength: 8192 }),
-    protocol: Type.Optional(Type.Literal(1)),
+    protocol: Type.Optional(Type.Literal(1, { description: 'The one that this document is about.' })),
     feed: Type.Optional(
       Type.Boolean({
         description:
@@ -212,7 +222,12 @@ export type Hello = Static<typeof Hello>
 
 /** The client's half of the heartbeat. `received` is the number of event frames seen on this connection. */
 export const Beat = Type.Object(
-  { type: Type.Literal('heartbeat'), received: Type.Optional(Type.Integer({ minimum: 0 })) },
+  {
+    type: Type.Literal('heartbeat'),
+    received: Type.Optional(
+      Type.Integer({ minimum: 0, description: 'How many events this connection has brought.' }),
+    ),
+  },
   { additionalProperties: false },
 )
 export type Beat = Static<typeof Beat>

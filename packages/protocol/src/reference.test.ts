@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { closeCodes, errors } from './errors.ts'
+import { Beat, Hello } from './events.ts'
 import { controlFrames, frameType, liveEvents, logEvents } from './named-schemas.ts'
 import { connectionCommands, operationNames, operationOf } from './operations/index.ts'
 import { reference } from './reference.ts'
@@ -18,6 +19,15 @@ test('every command, event, frame and error has its one row', () => {
     expect(inFirstCell(name), name).toHaveLength(1)
   }
   for (const frame of controlFrames) expect(inFirstCell(frameType(frame)).length).toBeGreaterThan(0)
+})
+
+test('what a client sends is there with all its fields', () => {
+  for (const frame of [Hello, Beat]) {
+    const [row = ''] = inFirstCell(frameType(frame))
+    for (const name of Object.keys(frame.properties).filter((name) => name !== 'type')) {
+      expect(row).toMatch(new RegExp(`\\| \`${name}\`|<br>\`${name}\``))
+    }
+  }
 })
 
 test('every close code is there', () => {

@@ -17,21 +17,21 @@ export function reference(): string {
       [Hello, Beat].map((frame) => [code(frameType(frame)), fieldsOf(frame)]),
     ),
     '## Commands',
-    'A frame `{ "type": <command>, "id": <number>, … }` with the fields given here; the answer is a `reply` with the same `id`. The same commands are operations of the REST API, where that column names a path below `/api/v1`.',
+    'A frame `{ "type": <command>, "id": <number>, … }` with the fields given here; the answer is a `reply` with the same `id`. The same commands are operations of the REST API, where that column names a path below `/api/v1`. Who: the lowest role that may, and `user` is anybody with a token.',
     table(['command', 'REST', 'who', 'fields', 'answer', 'errors of its own', 'meaning'], commandRows()),
     'These make sense on a live connection only:',
     table(['command', 'fields', 'errors of its own', 'meaning'], connectionRows()),
     '## Events of the log',
-    'They carry a `seq`, are stored before anybody hears them, and come back on resume.',
+    'They carry a `seq`, are stored before anybody hears them, and come back on resume. Each sets `lastSeq` of its conversation to `seq` and `updatedAt` to `at`; what else it changes is said beside it.',
     table(['event', 'meaning', 'fields'], logEvents.map(frameRow)),
     '## Live events',
     'They merge whatever the order of arrival, or are weather that nobody stores.',
     table(['event', 'meaning', 'fields'], liveEvents.map(frameRow)),
     '## Control frames',
-    'About the connection itself.',
+    'About the connection itself. All other frames count as events in `sent` and `received`, those that a client does not know included.',
     table(['frame', 'meaning', 'fields'], controlFrames.map(frameRow)),
     '## Errors',
-    '`retry`: the same request may succeed later without a change.',
+    'As `ErrorDetail`: `code`, `message`, `retry`, and what else there is to say. `retry`: the same request may succeed later without a change.',
     table(
       ['code', 'status', 'retry', 'message'],
       Object.entries(errors).map(([name, { status, retry, message }]) => [
@@ -108,7 +108,7 @@ type Described = {
 function fieldsOf(frame: TSchema): string {
   const { properties = {}, required = [] } = frame as Described
   return fieldList(
-    Object.entries(properties).filter(([, field]) => field.const === undefined),
+    Object.entries(properties).filter(([name]) => name !== 'type'),
     required,
   )
 }

@@ -5,6 +5,7 @@ import type { Announcement } from '../src/chat/chat.ts'
 import { openSession } from '../src/chat/sessions.ts'
 import type { Fanout } from '../src/realtime/fanout.ts'
 import { startServer, type TestServer } from '../src/testing.ts'
+import { isLogged } from './stage.ts'
 import { openWire, transports } from './wires.ts'
 import { untilPassed } from './world.ts'
 
@@ -105,6 +106,35 @@ describe('a conversation heard live', () => {
       await hears.until((frame) => frame.type === 'message.created' && frame.seq > seq + 3)
       const heard = hears.entries(id).map((entry) => entry.seq)
       expect(heard).toEqual(heard.map((_, i) => 1 + i))
+      hears.close()
+    }
+  })
+
+  test('[R10] with the feed on, after the reply to a follow nothing of the conversation comes but by it', async () => {
+    await using server = await startServer()
+    const { ana, sam, id } = await cast(server)
+    let isOver = false
+    const writing = (async () => {
+      while (!isOver) await Promise.all([ana.send(id, 'and'), ana.send(id, 'so'), ana.send(id, 'on')])
+    })()
+    await using _stopped = {
+      async [Symbol.asyncDispose]() {
+        isOver = true
+        await writing
+      },
+    }
+    for (let time = 0; time < 15; time++) {
+      const hears = await sam.connect()
+      // The feed tells it already.
+      await hears.until((frame) => frame.type === 'message.created')
+      await hears.command('conversation.follow', { conversationId: id, after: 0 })
+      const { seq } = await hears.until<{ type: 'caughtup'; seq: number; conversationId: string }>(
+        (frame) => frame.type === 'caughtup',
+      )
+      await hears.until((frame) => frame.type === 'message.created' && frame.seq > seq + 3)
+      const reply = hears.heard.findIndex(({ type }) => type === 'reply')
+      const heard = hears.heard.slice(reply).filter(isLogged)
+      expect(heard.map((entry) => entry.seq)).toEqual(heard.map((_, i) => 1 + i))
       hears.close()
     }
   })

@@ -4,7 +4,7 @@ import { decodeJwt, SignJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { type Answer, type Person, startServer, type TestServer, TestSocket } from '../src/testing.ts'
-import { openWire, transports } from './wires.ts'
+import { openWire, type Transport, transports } from './wires.ts'
 
 let server: TestServer
 let owner: Person
@@ -130,6 +130,26 @@ test('[C2] [C4] a hello whose token has run out is told so over every transport,
     const wire = await openWire(transport, { url: server.url, token: accessToken })
     wire.close()
   }
+})
+
+test('[T1] a connection outlives its token, and whoever names it needs one that has not run out', async () => {
+  const { tokens } = await account()
+  const sign = await signer()
+  const short = await sign({ ...decodeJwt(tokens.accessToken), exp: Math.floor(Date.now() / 1000) + 3 })
+  const open = (transport: Transport) => openWire(transport, { url: server.url, token: short })
+  const [socket, stream] = await Promise.all([open('websocket'), open('sse')])
+  await expect.poll(async () => codeOf(await me(short)), { timeout: 10_000 }).toBe('token_expired')
+  await server.running.parley.hub.recheck([decodeJwt(short).sub ?? ''])
+  expect(await socket.command('unread.get', {})).toMatchObject({ ok: true })
+  await expect(stream.command('unread.get', {})).rejects.toThrow('token_expired')
+  const post = (token: string) =>
+    server.rest('POST', `/api/v1/realtime/connections/${stream.connectionId}`, {
+      token,
+      body: { type: 'heartbeat' },
+    })
+  expect(codeOf(await post(short))).toBe('token_expired')
+  expect(codeOf(await post(tokens.accessToken))).toBe(202)
+  for (const wire of [socket, stream]) wire.close()
 })
 
 /** Signs whatever is claimed with the server’s own key, or another one. */

@@ -319,7 +319,7 @@ export const conversations = {
     access: 'user',
     realtime: true,
     summary:
-      'Everything after a position: messages and all other changes, as the live connection tells them.',
+      'Everything after a position: messages and all other changes, as the live connection tells them. The next page begins after `upTo`, until that is `lastSeq`.',
     params,
     query: { after: S.Seq, limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500 })) },
     result: Type.Object({ events: Type.Array(LogEvent), lastSeq: S.Seq, upTo: S.Seq }),
