@@ -73,7 +73,7 @@ export const identity = {
     path: '/auth/exchange',
     access: 'public',
     summary:
-      'Swap a token signed by a trusted identity key for a session; it must have `exp`. With an inbox, as its visitor: its audience is then the inbox.',
+      'Swap a token signed by a trusted identity key for a session. It has an `exp` at most 24 hours away. Its audience is that of the key, or is left out where the key has none; with an inbox, which makes its visitor, it is that inbox.',
     body: { token: S.Token, workspace, inboxId: Type.Optional(S.Id) },
     result: E.Session,
     errors: ['unauthenticated', 'token_expired', 'not_found'],
@@ -155,7 +155,13 @@ export const identity = {
       ),
       inboxId: Type.Optional(S.Id),
       issuer: Type.Optional(Type.String({ maxLength: 300 })),
-      audience: Type.Optional(Type.String({ maxLength: 300 })),
+      audience: Type.Optional(
+        Type.String({
+          maxLength: 300,
+          description:
+            'What tokens must name as `aud`. Without it, a token that names any is not swapped for a session.',
+        }),
+      ),
       userIdClaim: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
       staffRoles: Type.Optional(
         Type.Record(Type.String(), Type.Enum(['admin', 'supervisor', 'agent']), {

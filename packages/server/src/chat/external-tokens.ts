@@ -10,7 +10,7 @@ import {
   errors as jose,
   jwtVerify,
 } from 'jose'
-import { type Selectable, sql } from 'kysely'
+import type { Selectable } from 'kysely'
 import type { Db, Tables } from '../store/store.ts'
 import type { Chat } from './chat.ts'
 import { Failure } from './failure.ts'
@@ -34,34 +34,35 @@ const algorithms: Record<KeyRow['kind'], string[]> = {
   jwks: ['RS256', 'ES256', 'EdDSA', 'Ed25519'],
 }
 
+/** What a token is shown for: to visit an inbox, to get a session of ours, or at a door that speaks as its service did. */
+export type TokenUse = { inboxId: string } | 'session' | 'door'
+
 const longestIdentitySeconds = 24 * 60 * 60
 const clockTolerance = 5
 
 /**
- * What a token is shown for. For an inbox, the audience is the inbox and the token lives a day at most. For a session it
- * must run out, or it would open one for ever; a door that asks for it each time takes one that does not.
- */
-export type ShownFor = { inboxId: string } | 'session' | 'door'
-
-/**
  * Verifies a token that another service signed, by the keys that the workspace trusts and by nothing that the token
- * brings along.
+ * brings along. What else must hold depends on its use:
+ *
+ * | use       | audience                                          | ends                |
+ * |-----------|---------------------------------------------------|---------------------|
+ * | an inbox  | that inbox                                        | within 24 hours     |
+ * | a session | that of the key, or none named; never an inbox    | within 24 hours     |
+ * | a door    | that of the key, or not looked at; never an inbox | as it says, if ever |
  */
 export async function readExternalToken(
   chat: Chat,
   workspaceId: string,
   token: string,
-  shownFor: ShownFor,
+  use: TokenUse,
 ): Promise<Claimed> {
-  const inboxId = typeof shownFor === 'object' ? shownFor.inboxId : null
   const algorithm = algorithmOf(token)
-  const keys = await trustedKeys(chat.db, workspaceId, inboxId)
+  const keys = await trustedKeys(chat.db, workspaceId, inboxOf(use))
   let reason = new Failure('unauthenticated')
   for (const key of keys.filter(({ kind }) => algorithms[kind].includes(algorithm))) {
     try {
-      const { payload } = await verify(chat, key, token, expectations(key, shownFor))
-      if (inboxId) requireShortLife(payload)
-      else await refuseVisitors(chat.db, workspaceId, payload)
+      const { payload } = await verify(chat, key, token, expectations(key, inboxOf(use)))
+      await requireUse(chat.db, key, payload, use)
       return claimsOf(key, payload)
     } catch (error) {
       reason = refusal(error) ?? reason
@@ -69,6 +70,8 @@ export async function readExternalToken(
   }
   throw reason
 }
+
+const inboxOf = (use: TokenUse) => (typeof use === 'object' ? use.inboxId : null)
 
 function algorithmOf(token: string): string {
   try {
@@ -90,12 +93,11 @@ function trustedKeys(db: Db, workspaceId: string, inboxId: string | null): Promi
     .execute()
 }
 
-function expectations(key: KeyRow, shownFor: ShownFor): JWTVerifyOptions {
+function expectations(key: KeyRow, inboxId: string | null): JWTVerifyOptions {
   return {
     algorithms: algorithms[key.kind],
     issuer: key.issuer ?? undefined,
-    audience: typeof shownFor === 'object' ? shownFor.inboxId : (key.audience ?? undefined),
-    requiredClaims: shownFor === 'door' ? [] : ['exp'],
+    audience: inboxId ?? (key.audience || undefined),
     clockTolerance,
   }
 }
@@ -124,21 +126,23 @@ function keySet(chat: Chat, url: string) {
   return set
 }
 
-function requireShortLife({ exp = Number.POSITIVE_INFINITY }: JWTPayload): void {
-  if (exp > Date.now() / 1000 + longestIdentitySeconds + clockTolerance) throw new Failure('unauthenticated')
+async function requireUse(db: Db, key: KeyRow, payload: JWTPayload, use: TokenUse): Promise<void> {
+  if (use !== 'door') requireShortLife(payload)
+  if (typeof use === 'object' || payload.aud === undefined) return
+  const isForOthers = use === 'session' && !key.audience
+  if (isForOthers || (await namesInbox(db, key.workspace_id, payload.aud)))
+    throw new Failure('unauthenticated')
 }
 
-/** A token made for a widget lies in a visitor's page. It is good there only, also where the key names no audience. */
-async function refuseVisitors(db: Db, workspaceId: string, { aud = [] }: JWTPayload): Promise<void> {
-  const audiences = [aud].flat().filter(isCleanText)
-  if (audiences.length === 0) return
-  const inbox = await db
-    .selectFrom('inbox')
-    .select('id')
-    .where('workspace_id', '=', workspaceId)
-    .where(sql<boolean>`id::text = any (${audiences}::text[])`)
-    .executeTakeFirst()
-  if (inbox) throw new Failure('unauthenticated')
+/** A site gives such a token to its visitors: it says who somebody is in that inbox, and opens nothing else. */
+async function namesInbox(db: Db, workspaceId: string, audience: string | string[]): Promise<boolean> {
+  const inboxes = await db.selectFrom('inbox').select('id').where('workspace_id', '=', workspaceId).execute()
+  return inboxes.some(({ id }) => [audience].flat().includes(id))
+}
+
+/** A token without an end has none that is short. */
+function requireShortLife({ exp = Number.POSITIVE_INFINITY }: JWTPayload): void {
+  if (exp > Date.now() / 1000 + longestIdentitySeconds + clockTolerance) throw new Failure('unauthenticated')
 }
 
 function claimsOf(key: KeyRow, payload: JWTPayload): Claimed {

@@ -4,7 +4,7 @@ import type { Db } from '../store/store.ts'
 import type { Actor } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Change, type Chat, change } from './chat.ts'
-import { type Claimed, readExternalToken, type ShownFor } from './external-tokens.ts'
+import { type Claimed, readExternalToken, type TokenUse } from './external-tokens.ts'
 import { Failure } from './failure.ts'
 import { handBack } from './handing-back.ts'
 import { inboxIdsOf, leaveInboxes } from './inbox-members.ts'
@@ -17,12 +17,12 @@ export async function identify(
   chat: Chat,
   workspaceId: string,
   token: string,
-  { inboxId = null, address = null }: { inboxId?: string | null; address?: string | null } = {},
+  { address = null }: { address?: string | null } = {},
 ): Promise<Actor> {
-  const key = `external ${workspaceId} ${inboxId} ${hashToken(token).toString('base64url')}`
+  const key = `external ${workspaceId} ${hashToken(token).toString('base64url')}`
   const actor = await recentActors(chat).find(key, async () => {
-    const person = await meetHolder(chat, workspaceId, token, inboxId ? { inboxId } : 'door')
-    return actorOf(chat.db, person, inboxId)
+    const person = await meetHolder(chat, workspaceId, token, 'door')
+    return actorOf(chat.db, person, null)
   })
   return { ...actor, address }
 }
@@ -63,11 +63,11 @@ export async function meetHolder(
   chat: Chat,
   workspaceId: string,
   token: string,
-  shownFor: ShownFor,
+  use: TokenUse,
 ): Promise<PersonRow> {
-  const claimed = await readExternalToken(chat, workspaceId, token, shownFor)
+  const claimed = await readExternalToken(chat, workspaceId, token, use)
   // As a visitor nobody is staff, whatever a token says, and nobody stops being staff by visiting.
-  const roleFollows = typeof shownFor === 'string'
+  const roleFollows = typeof use === 'string'
   const known = await findByExternalId(chat.db, workspaceId, claimed.externalId)
   if (known && !differs(known, claimed, roleFollows)) return known
   return change(chat, (change) => meet(change, workspaceId, claimed, { roleFollows }))
