@@ -37,6 +37,45 @@ test.each([
   expect(forged.status).toBe(429)
 })
 
+test('[E3] tries at passwords are counted once for all doors, each of which refuses in its own words', async () => {
+  await using own = await startServer({ env: { RATE_LIMIT: 'on', PARLEY_MOUNTS: 'livesupport:0' } })
+  const guess = { email: 'nobody@example.com', username: 'nobody', password: 'a wrong guess' }
+  const { email, username, password } = guess
+  const root = own.running.mounts[0]?.url
+  const doors: [string, object][] = [
+    [`${own.url}/api/v1/auth/login`, { email, password }],
+    [`${own.url}/servicehub/login`, { username, password }],
+    [`${own.url}/livesupport/auth/login`, { email, password }],
+    [`${root}/auth/login`, { email, password }],
+    [`${own.url}/priyo/api/auth/login`, { email, password }],
+  ]
+  const knock = async () => {
+    const answers = []
+    for (const [url, body] of doors) answers.push(await own.rest('POST', url, { body }))
+    return answers
+  }
+  for (let i = 0; i < 5; i++)
+    expect((await knock()).map(({ status }) => status)).toEqual(doors.map(() => 401))
+  const agent = await own.person('agent')
+  const change = () => agent.try('me.password', { current: 'guessed', next: password })
+  for (let i = 0; i < 5; i++) expectRefusal(await change(), 401, 'invalid_credentials')
+  expectRefusal(await change(), 429, 'rate_limited')
+  const refused = await knock()
+  for (const { status, headers } of refused) {
+    expect(status).toBe(429)
+    expect(Number(headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+  }
+  const [native, servicehub, livesupport, mounted, priyo] = refused.map(({ body }) => body)
+  expect(native.error.code).toBe('rate_limited')
+  expect(servicehub).toMatchObject({ statusCode: 429, error: 'Too Many Requests' })
+  expect(livesupport).toEqual({ success: false, error: 'Too many requests, please try again later' })
+  expect(mounted).toEqual(livesupport)
+  expect(priyo).toEqual({
+    error: 'Too many requests from this IP, please try again later.',
+    retryAfter: '1 minute',
+  })
+})
+
 test('[E3] behind a proxy the limit is by whom the proxy names, not by what stands before that', async () => {
   await using own = await startServer({ env: { RATE_LIMIT: 'on', TRUST_PROXY: 'on' } })
   const body = { email: 'nobody@example.com', password: 'a guess' }

@@ -4,6 +4,7 @@ import type { Actor } from './actor.ts'
 import { audit } from './audit.ts'
 import { type Chat, change } from './chat.ts'
 import { Failure, notFound } from './failure.ts'
+import { countGuess } from './guesses.ts'
 import { checkPassword, hashPassword } from './passwords.ts'
 import { personById } from './people.ts'
 import { revokeSessions } from './sessions.ts'
@@ -42,6 +43,7 @@ export async function changePassword(
   actor: Actor,
   { current, next }: InputOf<'me.password'>,
 ): Promise<void> {
+  countGuess(chat, actor.address)
   const { password_hash: currentHash } = await personById(chat.db, actor.workspaceId, actor.userId)
   if (!(await checkPassword(currentHash, current))) throw new Failure('invalid_credentials')
   const nextHash = await hashPassword(next)

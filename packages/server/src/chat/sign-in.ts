@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
 import { type Chat, change } from './chat.ts'
 import { Failure } from './failure.ts'
+import { countGuess } from './guesses.ts'
 import { meetHolder } from './identities.ts'
 import { requireInbox } from './inboxes.ts'
 import { checkPassword } from './passwords.ts'
@@ -13,11 +14,11 @@ import { findWorkspace, viewWorkspace } from './workspaces.ts'
 /** Signs in with e-mail and password. */
 export async function login(
   chat: Chat,
-  _caller: Caller,
+  caller: Caller,
   { email, password, workspace: slug }: InputOf<'auth.login'>,
 ): Promise<Session> {
   const workspace = await findWorkspace(chat.db, slug)
-  const person = await checkCredentials(chat, workspace.id, { email }, password)
+  const person = await checkCredentials(chat, caller, workspace.id, { email }, password)
   const tokens = await change(chat, async ({ db }) => {
     await requireUnchanged(db, person)
     return openSession(chat, db, person)
@@ -45,10 +46,12 @@ export async function exchangeToken(
  */
 export async function checkCredentials(
   chat: Chat,
+  caller: Caller,
   workspaceId: string,
   who: { email: string } | { username: string },
   password: string,
 ): Promise<PersonRow> {
+  countGuess(chat, caller.address)
   const person = await chat.db
     .selectFrom('person')
     .selectAll()

@@ -31,10 +31,17 @@ export function accountRoutes(app: FastifyInstance, door: Door): void {
       .send({ success: true, data: toUser(person, await nameOf(door, 'person', person.id)) })
   })
 
-  app.post('/auth/login', guarded, async ({ body }) => {
+  app.post('/auth/login', guarded, async (request) => {
+    const { body } = request
     const [email, password] = [textIn(body, 'email'), textIn(body, 'password')]
     if (!email || !password) throw refusals.loginFields()
-    const person = await checkCredentials(chat, mount.workspaceId, { email: email.trim() }, password)
+    const person = await checkCredentials(
+      chat,
+      callerOf(request),
+      mount.workspaceId,
+      { email: email.trim() },
+      password,
+    )
     const claims = await change(chat, ({ db }) => beginSession(db, person))
     return { success: true, data: { token: await signToken(door, person, claims) } }
   })

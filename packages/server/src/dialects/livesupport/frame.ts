@@ -1,7 +1,7 @@
 import rateLimit from '@fastify/rate-limit'
 import { findTextFault } from '@parley/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { Failure } from '../../chat/failure.ts'
+import { Failure, knownFailure } from '../../chat/failure.ts'
 import type { Door } from '../door.ts'
 import { Refusal, refusalOf, refusals } from './refusals.ts'
 
@@ -14,14 +14,17 @@ export async function frameRoutes(app: FastifyInstance, door: Door): Promise<voi
     if (refusal.status >= 500) {
       request.log.error({ err: error, path: request.routeOptions.url }, 'request failed')
     }
-    if (refusal.status === 429 || refusal.status === 503) reply.header('retry-after', '1')
+    if (refusal.status === 429 || refusal.status === 503) {
+      reply.header('retry-after', String(knownFailure(error)?.details.retryAfter ?? 1))
+    }
     return reply.code(refusal.status).send({ success: false, error: refusal.message })
   })
   // The main listener counts already; a port of its own has nobody else to.
   if (!app.hasDecorator('rateLimit')) {
     await app.register(rateLimit, {
       global: false,
-      errorResponseBuilder: () => new Failure('rate_limited'),
+      errorResponseBuilder: (_request, { ttl }) =>
+        new Failure('rate_limited', { retryAfter: Math.ceil(ttl / 1000) }),
     })
   }
   for (const url of ['/', '/*']) {

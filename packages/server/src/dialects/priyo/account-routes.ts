@@ -36,7 +36,13 @@ export function accountRoutes(app: FastifyInstance, priyo: Priyo): void {
 
   app.post('/api/auth/login', async (request) => {
     const { email, password } = check(forms.login, request.body)
-    const person = await checkCredentials(chat, workspaceId, { email: String(email) }, String(password))
+    const person = await checkCredentials(
+      chat,
+      callerOf(request),
+      workspaceId,
+      { email: String(email) },
+      String(password),
+    )
     const user = account(person, door.presenceOf(person.id))
     const tokens = await change(chat, async ({ db }) => {
       await requireUnchanged(db, person)

@@ -1,9 +1,9 @@
 import { findTextFault } from '@parley/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { AddressLimit } from '../../chat/address-limit.ts'
 import { Failure } from '../../chat/failure.ts'
-import { AddressLimit } from './address-limit.ts'
 import type { Priyo } from './priyo.ts'
-import { Refusal, refusalOf } from './refusals.ts'
+import { Refusal, refusalOf, tooMany } from './refusals.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -34,6 +34,7 @@ export function answerLikePriyo(app: FastifyInstance, priyo: Priyo): void {
       return reply.code(500).send({ error: 'Internal server error', requestId: request.id })
     }
     if (refusal.status === 503) reply.header('retry-after', '1')
+    if (refusal.retryAfter !== null) reply.header('retry-after', refusal.retryAfter)
     const plain = visitors && !('details' in refusal.body)
     return reply
       .code(refusal.status)
@@ -127,11 +128,6 @@ function limitAddresses(app: FastifyInstance, { door, chat }: Priyo): void {
       'ratelimit-remaining': Math.max(0, remaining),
       'ratelimit-reset': resetSeconds,
     })
-    if (remaining >= 0) return
-    reply.header('retry-after', resetSeconds)
-    throw new Refusal(429, {
-      error: 'Too many requests from this IP, please try again later.',
-      retryAfter: '15 minutes',
-    })
+    if (remaining < 0) throw tooMany('15 minutes', resetSeconds)
   })
 }

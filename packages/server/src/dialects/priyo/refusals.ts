@@ -6,11 +6,14 @@ import { idOf } from './ids.ts'
 export class Refusal extends Error {
   readonly status: number
   readonly body: Record<string, unknown>
+  /** Seconds, where asking again later helps. */
+  readonly retryAfter: number | null
 
-  constructor(status: number, body: string | Record<string, unknown>) {
+  constructor(status: number, body: string | Record<string, unknown>, retryAfter: number | null = null) {
     super(typeof body === 'string' ? body : String(body.error))
     this.status = status
     this.body = typeof body === 'string' ? { error: body } : body
+    this.retryAfter = retryAfter
   }
 }
 
@@ -20,6 +23,12 @@ export const adminOnly = (current: string | null) =>
   new Refusal(403, { error: 'Insufficient permissions', required: ['ADMIN'], current })
 export const notTwo = () => new Refusal(400, 'Direct conversations must have exactly 2 participants')
 export const noSuchPeople = () => new Refusal(400, 'One or more participants not found')
+export const tooMany = (window: string, seconds: number) =>
+  new Refusal(
+    429,
+    { error: 'Too many requests from this IP, please try again later.', retryAfter: window },
+    seconds,
+  )
 export const noConversation = 'Conversation not found'
 
 const badJson: [number, string] = [400, 'Invalid JSON in request body']
@@ -81,6 +90,7 @@ function refusalOfFailure({ code, details }: Failure, missing: string): Refusal 
     })
   }
   if (code === 'not_found') return new Refusal(404, missing)
+  if (code === 'rate_limited') return tooMany('1 minute', Number(details.retryAfter ?? 1))
   const [status, text] = texts[code] ?? []
   return status && text ? new Refusal(status, text) : null
 }

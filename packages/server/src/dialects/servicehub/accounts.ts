@@ -70,7 +70,7 @@ export function accountRoutes(app: FastifyInstance, door: Door, entrance: Entran
     const body = bodyOf(request.body)
     const { username, password } = body
     if (!isText(username) || !isText(password)) throw refusals.credentialsRequired()
-    const person = await checkCredentials(chat, mount.workspaceId, { username }, password)
+    const person = await checkCredentials(chat, callerOf(request), mount.workspaceId, { username }, password)
     const session = await change(chat, ({ db }) => beginSession(db, person))
     const id = await names.of(door, 'person', person.id)
     const token = await signToken(

@@ -3,6 +3,7 @@ import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
 import { findTextFault, limits } from '@parley/protocol'
 import type { FastifyInstance } from 'fastify'
+import { knownFailure } from '../../chat/failure.ts'
 import type { Door } from '../door.ts'
 import { accountRoutes } from './accounts.ts'
 import { conversationRoutes } from './conversations.ts'
@@ -80,7 +81,11 @@ function answerErrors(app: FastifyInstance, door: Door): void {
         { err: error, path: request.routeOptions.url },
         `request failed: ${STATUS_CODES[refusal.status]}`,
       )
-    if (refusal.status === 503) reply.header('Retry-After', '1')
+    if (refusal.status === 429 || refusal.status === 503)
+      reply.header(
+        'Retry-After',
+        String(knownFailure(error)?.details.retryAfter ?? reply.getHeader('Retry-After') ?? 1),
+      )
     return reply.code(refusal.status).send(refusal.body)
   })
   app.setNotFoundHandler((request, reply) => {
