@@ -96,11 +96,24 @@ export function readCommand(type: string, input: Record<string, unknown>): Conne
   return { type, ...check(checker, input) } as ConnectionCommand
 }
 
+/** What a body says, of any door; undefined for an empty one. The parser's own words are the cause of the refusal. */
+export function readJson(body: Uint8Array): unknown {
+  return body.length === 0 ? undefined : parseJson(utf8(body))
+}
+
+function utf8(body: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
+  } catch {
+    throw new Failure('malformed_json')
+  }
+}
+
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
-  } catch {
-    throw new Failure('malformed_json')
+  } catch (error) {
+    throw new Failure('malformed_json', {}, { cause: error })
   }
 }
 

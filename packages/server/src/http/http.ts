@@ -18,7 +18,7 @@ import { errorBody } from '../errors.ts'
 import type { Parley } from '../parley.ts'
 import { callerOf, trustedHops } from '../realtime/caller.ts'
 import { streamRoutes } from '../realtime/streams.ts'
-import { parseJson } from '../validation.ts'
+import { readJson } from '../validation.ts'
 import { requirePlainBody } from './body-coding.ts'
 import { fileRoutes } from './files.ts'
 import { pageRoutes } from './pages.ts'
@@ -176,10 +176,9 @@ function readJsonOurselves(app: FastifyInstance): void {
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, ({ headers }, body: Buffer, done) => {
     try {
       requirePlainBody(headers)
-      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
-      done(null, text === '' ? undefined : parseJson(text))
+      done(null, readJson(body))
     } catch (error) {
-      done(error instanceof Failure ? error : new Failure('malformed_json'))
+      done(faultOf(error))
     }
   })
 }

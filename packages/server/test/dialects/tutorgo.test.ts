@@ -518,6 +518,16 @@ describe('sockets', () => {
     expect([await unreadAtThisDoor(), await readByTom()]).toEqual([0, messages.at(-1)?.seq])
   })
 
+  test('[B8] ids are text: a number is no id, and none becomes another on the way', async () => {
+    const given = await cast(secret)
+    await using ana = await Client.open(at.root, given.sToken)
+    const ids = [7, 2 ** 53, Number.MAX_VALUE]
+    for (const receiverId of ids)
+      ana.socket.emit('send-message', { conversationId: `7_${given.s}`, receiverId, message: 'x' })
+    const refused = ids.map(() => ({ message: 'Invalid message format' }))
+    await expect.poll(() => ana.all('error')).toEqual(refused)
+  })
+
   test('nonsense of every kind is answered or ignored, and the server goes on', async () => {
     const given = await cast(secret)
     await book(at.root, given, { studentId: given.s, tutorId: given.t, status: 'confirmed' })

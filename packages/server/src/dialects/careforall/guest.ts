@@ -7,6 +7,7 @@ import { identifyAgain } from '../../chat/identities.ts'
 import { join } from '../../chat/participants.ts'
 import { markAllRead, markMessagesRead } from '../../chat/receipts.ts'
 import { setTyping } from '../../chat/typing.ts'
+import { refuseUnkeepable } from '../../validation.ts'
 import type { Door, Listening, SocketRequest } from '../door.ts'
 import { sent } from './messages.ts'
 import { namesOf } from './names.ts'
@@ -18,7 +19,6 @@ import {
   fromMessageId,
   fromNewMessage,
   type NewMessage,
-  refuseBadText,
   toFrame,
   toRole,
 } from './translate.ts'
@@ -267,6 +267,6 @@ function objectIn(text: string): Record<string, unknown> | undefined {
 }
 
 function clean(frame: Record<string, unknown>): Record<string, unknown> {
-  refuseBadText(frame)
+  refuseUnkeepable(frame)
   return frame
 }

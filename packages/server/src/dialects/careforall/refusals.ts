@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@parley/protocol'
+import { type ErrorCode, limits } from '@parley/protocol'
 import { type Failure, knownFailure } from '../../chat/failure.ts'
 
 /** An answer that says no: on REST with a status, on a socket as an `error` frame. */
@@ -66,6 +66,7 @@ const byCode: Partial<Record<ErrorCode, () => Refusal>> = {
   conversation_archived: refusals.closed,
   malformed_json: refusals.malformedJson,
   bad_text: refusals.badText,
+  too_deep: () => refusals.tooDeep(limits.jsonDepth),
   too_large: refusals.tooLarge,
 }
 

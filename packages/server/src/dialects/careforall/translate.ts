@@ -2,7 +2,6 @@ import {
   type Attachment,
   type Conversation,
   type ConversationStatus,
-  findTextFault,
   type InputOf,
   limits,
   type Message,
@@ -11,6 +10,7 @@ import {
 } from '@parley/protocol'
 import type { Move } from '../../chat/receipts.ts'
 import type { Member } from '../../chat/rosters.ts'
+import { parseJson, refuseUnkeepable } from '../../validation.ts'
 import { refusals } from './refusals.ts'
 
 export type WireRole = 'USER' | 'ADMIN'
@@ -112,26 +112,12 @@ function readersOf({ seq, senderId }: Message, moves: readonly Move[]): [userId:
   return [...readers]
 }
 
-/** Text as it came in, parsed: an object of clean text, or refused. */
+/** Text as it came in, parsed: an object that comes back as it is, or refused. */
 export function readObject(text: string): Json {
-  const value = text.trim() === '' ? undefined : parse(text)
+  const value = text.trim() === '' ? undefined : parseJson(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refusals.notAnObject()
-  refuseBadText(value)
+  refuseUnkeepable(value)
   return value as Json
-}
-
-export function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw refusals.malformedJson()
-  }
-}
-
-export function refuseBadText(value: unknown): void {
-  const fault = findTextFault(value)
-  if (fault === 'bad_text') throw refusals.badText()
-  if (fault === 'too_deep') throw refusals.tooDeep(limits.jsonDepth)
 }
 
 export type NewConversation = { subject?: string; metadata?: Json; participants?: string[] }

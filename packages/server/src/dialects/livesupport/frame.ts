@@ -1,7 +1,7 @@
 import rateLimit from '@fastify/rate-limit'
-import { findTextFault } from '@parley/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Failure, knownFailure } from '../../chat/failure.ts'
+import { readJson, refuseUnkeepable } from '../../validation.ts'
 import type { Door } from '../door.ts'
 import { Refusal, refusalOf, refusals } from './refusals.ts'
 
@@ -49,19 +49,18 @@ function readBodies(app: FastifyInstance): void {
 }
 
 function parseBody(body: Buffer): unknown {
-  if (body.length === 0) return undefined
-  const value = parseJson(body)
-  const fault = findTextFault(value)
-  if (fault) throw new Failure(fault)
+  const value = parse(body)
+  refuseUnkeepable(value)
   return value
 }
 
-/** The parser's own words, as these clients know them. */
-function parseJson(body: Buffer): unknown {
+/** Refuses in the parser's own words, as these clients know them. */
+function parse(body: Buffer): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+    return readJson(body)
   } catch (error) {
-    throw error instanceof SyntaxError ? new Refusal(400, error.message) : new Failure('malformed_json')
+    const { cause } = error as Failure
+    throw cause instanceof SyntaxError ? new Refusal(400, cause.message) : error
   }
 }
 

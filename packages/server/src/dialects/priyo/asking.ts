@@ -1,6 +1,6 @@
-import { findTextFault } from '@parley/protocol'
 import type { Socket } from 'socket.io'
 import { Failure } from '../../chat/failure.ts'
+import { refuseUnkeepable } from '../../validation.ts'
 import { refusalOf } from './refusals.ts'
 
 const mostInFlight = 256
@@ -32,8 +32,7 @@ export class Asking {
 
   async #run(payload: unknown, work: (payload: unknown) => Promise<void>): Promise<void> {
     if (this.#inFlight >= mostInFlight) throw new Failure('overloaded')
-    const fault = findTextFault(payload)
-    if (fault) throw new Failure(fault)
+    refuseUnkeepable(payload)
     this.#inFlight += 1
     try {
       await work(payload)

@@ -1,7 +1,7 @@
-import { findTextFault } from '@parley/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AddressLimit } from '../../chat/address-limit.ts'
 import { Failure } from '../../chat/failure.ts'
+import { readJson, refuseUnkeepable } from '../../validation.ts'
 import type { Priyo } from './priyo.ts'
 import { Refusal, refusalOf, tooMany } from './refusals.ts'
 
@@ -66,20 +66,11 @@ function readBodies(app: FastifyInstance): void {
 }
 
 function parse(body: Buffer): unknown {
-  if (body.length === 0) return undefined
-  const value = parseJson(body)
-  const fault = findTextFault(value)
-  if (fault) throw new Failure(fault)
+  const value = readJson(body)
+  if (value === undefined) return value
+  refuseUnkeepable(value)
   if (typeof value !== 'object' || value === null) throw new Failure('malformed_json')
   return value
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
-  } catch {
-    throw new Failure('malformed_json')
-  }
 }
 
 function setHeaders(request: FastifyRequest, reply: FastifyReply): void {

@@ -1,4 +1,4 @@
-import { type ErrorCode, errors } from '@parley/protocol'
+import { type ErrorCode, errors, limits } from '@parley/protocol'
 import { type Failure, knownFailure } from '../../chat/failure.ts'
 
 /** An answer that says no, as this dialect's clients know it. */
@@ -71,6 +71,8 @@ export const refusals = {
       error: 'Not Found',
       statusCode: 404,
     }),
+  badText: error(400, 'Text must not contain NUL or lone surrogates'),
+  tooDeep: error(400, `JSON must not be nested deeper than ${limits.jsonDepth} levels`),
   malformed: (text: string) => framework(400, 'Bad Request', text),
   tooLarge: () => framework(413, 'Payload Too Large', 'Request body is too large'),
   notJson: () => framework(415, 'Unsupported Media Type', 'Send JSON with content-type application/json'),
@@ -80,6 +82,8 @@ export const refusals = {
 
 /** What the verbs refuse with that has a text of its own here; the rest is said in the catalogue's words. */
 const byCode: Partial<Record<ErrorCode, () => Refusal>> = {
+  bad_text: refusals.badText,
+  too_deep: refusals.tooDeep,
   unauthenticated: refusals.badToken,
   token_expired: refusals.badToken,
   invalid_credentials: refusals.wrongCredentials,
@@ -107,6 +111,13 @@ export function refusalOf(fault: unknown): Refusal {
 function ofFailure(failure: Failure): Refusal {
   if (failure.code === 'already_exists')
     return failure.details.field === 'username' ? refusals.usernameTaken() : refusals.emailTaken()
+  if (failure.code === 'malformed_json') {
+    const { cause } = failure
+    return refusals.malformed(cause instanceof SyntaxError ? cause.message : 'The body is not UTF-8')
+  }
+  const { field, message: what } = failure.details
+  if (failure.code === 'invalid_request' && typeof what === 'string')
+    return new Refusal(400, { error: `${field}: ${what}` })
   const known = byCode[failure.code]
   if (known) return known()
   if (failure.status === 503) return framework(503, 'Service Unavailable', errors[failure.code].message)

@@ -1,16 +1,16 @@
 import { STATUS_CODES } from 'node:http'
 import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
-import { findTextFault, limits } from '@parley/protocol'
 import type { FastifyInstance } from 'fastify'
 import { knownFailure } from '../../chat/failure.ts'
+import { readJson, refuseUnkeepable } from '../../validation.ts'
 import type { Door } from '../door.ts'
 import { accountRoutes } from './accounts.ts'
 import { conversationRoutes } from './conversations.ts'
 import { Entrance } from './entrance.ts'
 import { messageRoutes } from './messages.ts'
 import { peopleAt } from './people.ts'
-import { Refusal, refusalOf, refusals } from './refusals.ts'
+import { type Refusal, refusalOf, refusals } from './refusals.ts'
 import { streamRoute } from './stream.ts'
 
 declare module 'fastify' {
@@ -22,7 +22,7 @@ declare module 'fastify' {
 
 /** Everything of this dialect that is HTTP, with its own parser, errors and origins. */
 export async function routes(app: FastifyInstance, door: Door): Promise<void> {
-  readJson(app)
+  readBodies(app)
   answerErrors(app, door)
   const origins = originsOf(door)
   await app.register(cors, {
@@ -47,11 +47,11 @@ function originsOf(door: Door): string[] {
   return [...new Set([...given.split(' '), 'http://localhost:3000'])]
 }
 
-function readJson(app: FastifyInstance): void {
+function readBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body: Buffer, done) => {
     try {
-      done(null, body.length === 0 ? undefined : parse(body))
+      done(null, parse(body))
     } catch (error) {
       done(error as Error)
     }
@@ -59,16 +59,8 @@ function readJson(app: FastifyInstance): void {
 }
 
 function parse(body: Buffer): unknown {
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body))
-  } catch (error) {
-    throw refusals.malformed(error instanceof SyntaxError ? error.message : 'The body is not UTF-8')
-  }
-  const fault = findTextFault(value)
-  if (fault === 'bad_text') throw new Refusal(400, { error: 'Text must not contain NUL or lone surrogates' })
-  if (fault === 'too_deep')
-    throw new Refusal(400, { error: `JSON must not be nested deeper than ${limits.jsonDepth} levels` })
+  const value = readJson(body)
+  refuseUnkeepable(value)
   return value
 }
 

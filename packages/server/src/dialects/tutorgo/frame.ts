@@ -1,7 +1,7 @@
 import cors from '@fastify/cors'
-import { findTextFault } from '@parley/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { Failure } from '../../chat/failure.ts'
+import { Failure, faultOf } from '../../chat/failure.ts'
+import { readJson, refuseUnkeepable } from '../../validation.ts'
 import type { Mount } from '../door.ts'
 import type { Guest } from './entrance.ts'
 import { bearerOf, enter } from './entrance.ts'
@@ -62,13 +62,11 @@ function readJsonOurselves(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body: Buffer, done) => {
     try {
-      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
-      const value: unknown = text === '' ? undefined : JSON.parse(text)
-      const fault = findTextFault(value)
-      if (fault) throw new Failure(fault)
+      const value = readJson(body)
+      refuseUnkeepable(value)
       done(null, { value, bytes: body })
     } catch (error) {
-      done(error instanceof Failure ? error : new Failure('malformed_json'))
+      done(faultOf(error))
     }
   })
   app.addContentTypeParser('*', (_request, payload, done) => {

@@ -9,6 +9,7 @@ import {
 } from '@parley/protocol'
 import type { DirectLine } from '../../chat/directs.ts'
 import { holds } from '../../chat/ranges.ts'
+import { refuseUnkeepable } from '../../validation.ts'
 import type { Pair } from './directory.ts'
 import { missing, Refusal, texts } from './refusals.ts'
 
@@ -178,7 +179,7 @@ function readText(value: unknown, { mayBeBlank }: { mayBeBlank: boolean }): stri
 }
 
 function fieldsOf(payload: unknown): Record<string, unknown> {
-  if (findTextFault(payload)) throw new Refusal(400, texts.notText)
+  refuseUnkeepable(payload)
   return typeof payload === 'object' && payload !== null && !Array.isArray(payload)
     ? (payload as Record<string, unknown>)
     : {}
@@ -188,11 +189,9 @@ const isAbsent = (value: unknown) => value === undefined || value === null || va
 const isKey = (value: unknown): value is string =>
   typeof value === 'string' && value !== '' && value.length <= limits.clientMessageIdLength
 
-/** Tokens may hold ids as numbers, and so may what clients send. */
 function idText(value: unknown): string {
-  if (typeof value === 'string') return value
-  if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value)
-  throw new Refusal(400, texts.notText)
+  if (typeof value !== 'string') throw new Refusal(400, texts.notText)
+  return value
 }
 
 function messageIdOf(value: unknown): string {
