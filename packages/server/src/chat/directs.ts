@@ -3,6 +3,7 @@ import type { Db } from '../store/store.ts'
 import type { ConversationRow } from './access.ts'
 import type { Actor } from './actor.ts'
 import type { Chat } from './chat.ts'
+import { isCurrent } from './grants.ts'
 import { unread } from './summaries.ts'
 
 /** Somebody in a conversation of two, under the name that another service knows them by. */
@@ -92,7 +93,6 @@ export async function correspondentsOf({ db }: Pick<Chat, 'db'>, actor: Actor): 
     union
     select case when a.person_a = ${actor.userId} then a.person_b else a.person_a end from access_grant a
     where a.workspace_id = ${actor.workspaceId} and (a.person_a = ${actor.userId} or a.person_b = ${actor.userId})
-      and a.ended_at is null
-      and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()`.execute(db)
+      and ${isCurrent}`.execute(db)
   return rows.map((row) => row.id)
 }

@@ -102,18 +102,7 @@ export async function requireGrant(
     .where('c.workspace_id', '=', actor.workspaceId)
     .where('c.id', '=', conversationId)
     .where('c.grant_required', '=', true)
-    .where(
-      sql<boolean>`not exists (
-        select 1 from access_grant a
-        join participant o on o.workspace_id = c.workspace_id and o.conversation_id = c.id
-          and o.person_id <> ${actor.userId} and o.left_at is null
-        where a.workspace_id = c.workspace_id
-          and a.person_a = least(${actor.userId}::uuid, o.person_id)
-          and a.person_b = greatest(${actor.userId}::uuid, o.person_id)
-          and a.ended_at is null and ${scope} = any (a.scopes)
-          and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
-      )`,
-    )
+    .where(sql<boolean>`not is_granted(c.workspace_id, c.id, ${actor.userId}::uuid, ${scope})`)
     .executeTakeFirst()
   if (lacking) throw new Failure('grant_required')
 }
@@ -186,6 +175,10 @@ export async function findGrantByReference(
   return row ? viewGrant(row) : null
 }
 
+/** Of the grant `a`: it has begun, and neither its time nor anybody has ended it. The store says so in `is_granted`. */
+export const isCurrent = sql<boolean>`a.ended_at is null
+  and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()`
+
 /** Whether two people have a current grant that says so. */
 export async function hasGrant(
   db: Db,
@@ -197,9 +190,7 @@ export async function hasGrant(
     where a.workspace_id = ${actor.workspaceId}
       and a.person_a = least(${actor.userId}::uuid, ${otherId}::uuid)
       and a.person_b = greatest(${actor.userId}::uuid, ${otherId}::uuid)
-      and a.ended_at is null and ${scope} = any (a.scopes)
-      and coalesce(a.starts_at, '-infinity') <= now() and coalesce(a.ends_at, 'infinity') > now()
-    limit 1`.execute(db)
+      and ${scope} = any (a.scopes) and ${isCurrent} limit 1`.execute(db)
   return rows.length > 0
 }
 
