@@ -1,15 +1,9 @@
-import {
-  createHmac,
-  createSecretKey,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-  timingSafeEqual,
-} from 'node:crypto'
+import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { limits } from '@parley/protocol'
 import type { Db } from '../store/store.ts'
 import type { Chat } from './chat.ts'
 import { Failure } from './failure.ts'
+import { tokenSecret } from './token-secret.ts'
 
 /** What an access token says: somebody's session, as it was when the token was made. */
 export type AccessClaims = { workspaceId: string; userId: string; sessionId: string; sessionVersion: number }
@@ -93,37 +87,20 @@ function isSignature(given: string, said: string, key: KeyObject): boolean {
   return asked.length === right.length && timingSafeEqual(asked, right)
 }
 
-/** Makes the secret that all nodes on one store sign with, unless it is there. Called at the start. */
-export async function ensureTokenSecret(db: Db): Promise<void> {
-  await db
-    .insertInto('server_meta')
-    .values({ key: secretKey, value: randomBytes(32).toString('base64url') })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
-}
-
 /** A key for one purpose, from the secret that all nodes share: what is signed with it is good nowhere else. */
 export async function keyFor(chat: Chat, purpose: string): Promise<Uint8Array> {
-  const secret = await tokenSecret(chat.db)
+  const secret = await secretBytes(chat.db)
   return new Uint8Array(hkdfSync('sha256', secret, '', purpose, 32))
 }
 
-const secretKey = 'token_secret'
 const keys = new WeakMap<Chat, KeyObject>()
 
 async function signingKey(chat: Chat, db: Db): Promise<KeyObject> {
   const known = keys.get(chat)
   if (known) return known
-  const key = createSecretKey(await tokenSecret(db))
+  const key = createSecretKey(await secretBytes(db))
   keys.set(chat, key)
   return key
 }
 
-async function tokenSecret(db: Db): Promise<Buffer<ArrayBuffer>> {
-  const { value } = await db
-    .selectFrom('server_meta')
-    .select('value')
-    .where('key', '=', secretKey)
-    .executeTakeFirstOrThrow()
-  return Buffer.from(value, 'base64url')
-}
+const secretBytes = async (db: Db) => Buffer.from(await tokenSecret(db), 'base64url')

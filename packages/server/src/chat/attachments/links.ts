@@ -1,8 +1,9 @@
-import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import type { Attachment, Message } from '@parley/protocol'
 import type { Store } from '../../store/store.ts'
 import { type Actor, wayInOf } from '../actor.ts'
 import type { Chat } from '../chat.ts'
+import { ensureTokenSecret, tokenSecret } from '../token-secret.ts'
 
 /**
  * What a link says, all of it under the signature. `for` may open it, as long as they may see the file and the session
@@ -26,19 +27,8 @@ export const pathOf = (attachmentId: string) => `/api/v1/files/${attachmentId}`
 /** Reads the key for links, or makes it; once for each store, before the first link is signed. */
 export async function prepareLinks({ store, db }: Pick<Chat, 'store' | 'db'>): Promise<void> {
   if (keys.has(store)) return
-  const select = () =>
-    db.selectFrom('server_meta').select('value').where('key', '=', 'token_secret').executeTakeFirst()
-  let found = await select()
-  if (!found) {
-    await db
-      .insertInto('server_meta')
-      .values({ key: 'token_secret', value: randomBytes(32).toString('base64url') })
-      .onConflict((conflict) => conflict.doNothing())
-      .execute()
-    found = await select()
-  }
-  if (!found) throw new Error('The store has no token_secret although one was just written')
-  keys.set(store, Buffer.from(hkdfSync('sha256', found.value, '', 'parley: links to files', 32)))
+  await ensureTokenSecret(db)
+  keys.set(store, Buffer.from(hkdfSync('sha256', await tokenSecret(db), '', 'parley: links to files', 32)))
 }
 
 const keys = new WeakMap<Store, Buffer>()
