@@ -11,6 +11,7 @@ import { decodeCursor, encodeCursor } from './cursor.ts'
 import { Failure, notFound } from './failure.ts'
 import { lockExternalId } from './identities.ts'
 import { metadataText } from './metadata.ts'
+import { containing } from './patterns.ts'
 import { type PersonRow, viewUser } from './user-view.ts'
 
 /** Makes a contact, or finds the one with this external id, as it is. */
@@ -96,7 +97,7 @@ async function lastOfPage(db: Db, actor: Actor, page: string): Promise<Pick<Pers
 }
 
 const contains = (q: string) => (eb: ExpressionBuilder<Tables, 'person'>) => {
-  const pattern = `%${q.replaceAll(/[\\%_]/g, '\\$&')}%`
+  const pattern = containing(q)
   return eb.or([eb('name', 'ilike', pattern), eb('email', 'ilike', pattern)])
 }
 

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Actor } from './actor.ts'
 import type { Chat } from './chat.ts'
 import { type MessageRow, viewMessages } from './message-view.ts'
+import { containing } from './patterns.ts'
 
 /**
  * Messages that contain a text, in conversations the actor takes part in, newest first. It reads every message of
@@ -13,7 +14,7 @@ export async function searchMessages(
   actor: Actor,
   { q, kind, limit, offset }: { q: string; kind?: ConversationKind; limit: number; offset: number },
 ): Promise<Message[]> {
-  const pattern = `%${q.replaceAll(/[\\%_]/g, '\\$&')}%`
+  const pattern = containing(q)
   const { rows } = await sql<MessageRow>`
     select m.* from message m
     where m.workspace_id = ${actor.workspaceId} and m.conversation_id = any (array(
