@@ -11,7 +11,6 @@ export type InputOf<N extends OperationName> = Input<Operations[N]>
 export type ResultOf<N extends OperationName> = Result<Operations[N]>
 
 export { connectionCommands }
-export type ConnectionCommandName = keyof typeof connectionCommands
 
 export const operationNames = Object.keys(operations) as OperationName[]
 /** The same row, seen through its general type. */

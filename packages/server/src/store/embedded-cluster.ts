@@ -1,5 +1,4 @@
 import { PGlite } from '@electric-sql/pglite'
-import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm'
 import { startup } from './embedded-messages.ts'
 
 /** The one backend of an embedded database. Whoever calls it must have it for himself: see the gate. */
@@ -17,7 +16,6 @@ export type Cluster = {
 export async function openCluster(folder: string): Promise<Cluster> {
   const log: string[] = []
   const db = await PGlite.create(folder, {
-    extensions: { pg_trgm },
     startParams: START_PARAMETERS,
     onStderr: (line) => log.push(line) > 50,
   }).catch((error: unknown) => {

@@ -38,13 +38,6 @@ describe('four connections to one backend', () => {
     if (process.platform === 'linux') expect(flagsOfOpenLog(folder)).toBe(0o4010000) // O_SYNC
   })
 
-  test('trigrams are there to be used', async () => {
-    await pool.query('create extension pg_trgm')
-    expect((await pool.query("select similarity('parley', 'parlay') > 0.3 as alike")).rows).toEqual([
-      { alike: true },
-    ])
-  })
-
   test(
     'parameters of a megabyte do not mix with the questions of others',
     async () => {
