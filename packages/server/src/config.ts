@@ -68,7 +68,7 @@ export const settings = {
   PORT: { is: 'Port of the main listener; 0 takes any free one.', or: '3000', ...whole(0, 65_535) },
   HOST: { is: 'Address to listen on.', or: '127.0.0.1', ...text },
   PUBLIC_URL: {
-    is: 'Where browsers reach the server, for links in e-mail and invitations.',
+    is: 'Where browsers reach the server. The links of invitations, of the first owner and of files in ServiceHub messages begin with it, and pages from there may use the widget of every inbox.',
     or: null,
     ...url('http:', 'https:'),
   },
