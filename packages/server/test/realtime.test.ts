@@ -226,6 +226,26 @@ describe('a conversation heard live', () => {
     })
     expect(samHears.heard.some((frame) => frame.type === 'typing.changed')).toBe(false)
   })
+
+  test('marking everything read is told with the time of that mark, and again when nothing was unread', async () => {
+    await using server = await startServer()
+    const { ana, sam, id } = await cast(server)
+    const { seq } = await ana.send(id, 'hello')
+    const anaHears = await ana.connect({ follow: [{ conversationId: id, after: seq }] })
+    await anaHears.until((frame) => frame.type === 'caughtup')
+    for (const count of [1, 0]) {
+      const marked = await sam.call('receipt.markAllRead', { conversationId: id })
+      expect(marked).toMatchObject({ count, receipt: { allReadAt: expect.any(String) } })
+      await anaHears.until(
+        (frame) => frame.type === 'receipt.moved' && frame.receipt.allReadAt === marked.receipt.allReadAt,
+      )
+    }
+    const told = anaHears.heard.filter((frame) => frame.type === 'receipt.moved')
+    expect(told.map(({ receipt }) => receipt)).toMatchObject([
+      { userId: sam.userId, read: seq, allReadAt: expect.any(String) },
+      (await sam.call('receipt.list', { conversationId: id })).receipts[0],
+    ])
+  })
 })
 
 describe('weather', () => {

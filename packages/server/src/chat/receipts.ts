@@ -169,16 +169,8 @@ export async function markAllRead(
     const standing = await standingOf(change.db, actor, conversationId, { lock: true })
     const count = await unreadIn(change.db, actor, conversationId)
     const read = standing.conversation.last_seq
-    const moved = await move(change, actor, standing, { delivered: read, read, messages: none })
-    const { all_read_at: allReadAt } = await change.db
-      .updateTable('receipt')
-      .set({ all_read_at: sql`now()` })
-      .where('workspace_id', '=', actor.workspaceId)
-      .where('conversation_id', '=', conversationId)
-      .where('person_id', '=', actor.userId)
-      .returning('all_read_at')
-      .executeTakeFirstOrThrow()
-    return { receipt: { ...moved, allReadAt }, count }
+    const receipt = await move(change, actor, standing, { delivered: read, read, messages: none, all: true })
+    return { receipt, count }
   })
 }
 
@@ -273,7 +265,7 @@ async function move(
   change: Change,
   actor: Actor,
   { conversation, sees }: Standing,
-  to: { delivered: number; read: number; messages: string },
+  to: { delivered: number; read: number; messages: string; all?: boolean },
 ): Promise<Receipt> {
   // The statement sees the marks as they were before the function moves them.
   const { rows } = await sql<{ moved: boolean; before: Receipt | null }>`select move_receipt(
@@ -283,19 +275,27 @@ async function move(
       and r.conversation_id = ${conversation.id} and r.person_id = ${actor.userId}) as before`.execute(
     change.db,
   )
+  if (to.all) await noteAllRead(change.db, actor, conversation.id)
   const now = await receipt(change.db, actor, conversation.id)
-  if (rows[0]?.moved) {
+  if (rows[0]?.moved || to.all) {
     change.announce({
       type: 'receipt',
       workspaceId: actor.workspaceId,
       conversationId: conversation.id,
       inboxId: conversation.inbox_id,
       receipt: now,
-      newlyRead: newlyRead(rows[0].before, now),
+      newlyRead: newlyRead(rows[0]?.before ?? null, now),
     })
   }
   return now
 }
+
+/** When everything was marked read, which is said also where nothing was unread. */
+const noteAllRead = (db: Db, actor: Actor, conversationId: string) =>
+  sql`update receipt set all_read_at = now(), changed_xid = pg_current_xact_id(), changed_span = span_of(pg_current_xact_id())
+    where workspace_id = ${actor.workspaceId} and conversation_id = ${conversationId} and person_id = ${actor.userId}`.execute(
+    db,
+  )
 
 /** What a move read that this person had not read before. */
 function newlyRead(before: Receipt | null, now: Receipt): [number, number][] {
