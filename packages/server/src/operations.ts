@@ -148,7 +148,7 @@ const verbs: { [N in Spoken]: Verb<N> } = {
   'presence.get': async ({ chat, presence }, actor, { userIds }) => ({
     presence: (await visiblePeople(chat, actor, userIds)).map((userId) => presence.of(userId)),
   }),
-  'presence.set': async ({ presence }, actor, { state }) => presence.set(actor.userId, state),
+  'presence.set': async ({ presence }, actor, { state }) => presence.setAll(actor, state),
   'attachment.get': verb(getAttachment),
 }
 

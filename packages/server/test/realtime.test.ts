@@ -4,8 +4,9 @@ import { describe, expect, test } from 'vitest'
 import type { Announcement } from '../src/chat/chat.ts'
 import { openSession } from '../src/chat/sessions.ts'
 import type { Fanout } from '../src/realtime/fanout.ts'
-import { startServer, type TestServer } from '../src/testing.ts'
+import { type Person, startServer, type TestServer } from '../src/testing.ts'
 import { isLogged } from './stage.ts'
+import { openPoll } from './streams.ts'
 import { openWire, transports } from './wires.ts'
 import { untilPassed } from './world.ts'
 
@@ -26,6 +27,17 @@ async function group(server: TestServer) {
     participantIds: [ana.userId, bea.userId],
   })
   return { owner, ana, bea, id: conversation.id }
+}
+
+/** Somebody signs in once more; with an inbox, as a visitor of its widget. */
+async function anotherSession({ running }: TestServer, { userId }: Person, inboxId?: string) {
+  const { chat } = running.parley
+  const row = await chat.db
+    .selectFrom('person')
+    .selectAll()
+    .where('id', '=', userId)
+    .executeTakeFirstOrThrow()
+  return (await openSession(chat, chat.db, row, { inboxId: inboxId ?? null })).accessToken
 }
 
 describe('a conversation heard live', () => {
@@ -318,6 +330,60 @@ describe('weather', () => {
   })
 })
 
+describe('presence', () => {
+  /** What whoever watches a person was told of them after the answer to `presence.watch`. */
+  async function watch(watcher: Person, userId: string) {
+    const socket = await watcher.connect()
+    await socket.command('presence.watch', { userIds: [userId] })
+    const told = () =>
+      socket.heard.flatMap((frame) => (frame.type === 'presence.changed' ? [frame.presence.state] : []))
+    // Whatever was told comes before the answer to this.
+    const now = async () => (await socket.command('presence.get', { userIds: [userId] })).result
+    return { told, now }
+  }
+  const state = (state: string) => ({ presence: [{ state }] })
+
+  test('[W5] a person is away when all of their connections are, whichever transport and session they have', async () => {
+    await using server = await startServer()
+    const { ana, sam } = await cast(server)
+    const [page, phone] = [await ana.connect(), await openPoll(ana)]
+    const seen = await watch(sam, ana.userId)
+    const { connectionId } = (await phone.until((frame) => frame.type === 'welcome')) as {
+      connectionId: string
+    }
+    await page.command('presence.set', { state: 'away' })
+    expect(await seen.now()).toMatchObject(state('online'))
+    const says = { type: 'presence.set', id: 1, state: 'away' }
+    await server.rest('POST', `/api/v1/realtime/connections/${connectionId}`, {
+      token: ana.token,
+      body: says,
+    })
+    await phone.until((frame) => frame.type === 'reply')
+    expect(await seen.now()).toMatchObject(state('away'))
+    await page.command('presence.set', { state: 'online' })
+    expect(await seen.now()).toMatchObject(state('online'))
+    page.close()
+    await expect.poll(seen.told).toEqual(['away', 'online', 'away'])
+    phone.close()
+  })
+
+  test('[W5] over REST it counts for the connections of the session that says it', async () => {
+    await using server = await startServer()
+    const { ana, sam } = await cast(server)
+    const seen = await watch(sam, ana.userId)
+    const one = await ana.connect()
+    const two = await ana.connect()
+    const other = await ana.connect({ token: await anotherSession(server, ana) })
+    await ana.call('presence.set', { state: 'away' })
+    expect(await seen.now()).toMatchObject(state('online'))
+    other.close()
+    await expect.poll(seen.told).toEqual(['online', 'away'])
+    await ana.call('presence.set', { state: 'online' })
+    expect(await seen.now()).toMatchObject(state('online'))
+    for (const socket of [one, two]) socket.close()
+  })
+})
+
 describe('hints that get lost', () => {
   test('[R10] [G5] with a third of the announcements dropped and a third repeated, listeners end at the log', async () => {
     const lossy = lossyFanout(0.35, 0.35)
@@ -502,13 +568,7 @@ describe('who may hear', () => {
   test('[T9] a connection takes commands from the session that opened it, and not from another of the same person', async () => {
     await using server = await startServer()
     const { sam } = await cast(server)
-    const { chat } = server.running.parley
-    const row = await chat.db
-      .selectFrom('person')
-      .selectAll()
-      .where('id', '=', sam.userId)
-      .executeTakeFirstOrThrow()
-    const { accessToken } = await openSession(chat, chat.db, row, { inboxId: server.inboxId })
+    const accessToken = await anotherSession(server, sam, server.inboxId)
     const poll = (path: string, token: string, body: object) =>
       server.rest('POST', `/api/v1/realtime/poll${path}`, { token, body })
     const { body } = await poll('', sam.token, { type: 'hello', token: sam.token })

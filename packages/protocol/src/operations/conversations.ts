@@ -400,7 +400,8 @@ export const conversations = {
     path: '/presence',
     access: 'user',
     realtime: true,
-    summary: 'Say that I am away, or back. Counts while I have a connection.',
+    summary:
+      'Say that I am away, or back, on this connection; over REST on all that my session has now (SPEC W5).',
     body: { state: Type.Enum(['online', 'away']) },
   }),
   'attachment.upload': operation({

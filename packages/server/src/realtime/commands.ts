@@ -8,7 +8,7 @@ import { refuseUnkeepable } from '../validation.ts'
 
 export type Command = { id: number; type: string; input: Record<string, unknown> }
 
-/** Whose commands they are. `perform` does what is no operation of the API: a connection's own commands. */
+/** Whose commands they are. `perform` does what concerns only this connection. */
 type Issuer = {
   readonly actor: Actor
   perform(type: string, input: Record<string, unknown>): Promise<unknown>
@@ -59,7 +59,10 @@ export class Commands {
 
   #run({ type, input }: Command): Promise<unknown> {
     refuseUnkeepable(input)
-    if (isOperationName(type)) return performCommand(this.#parley, type, this.#issuer.actor, input)
+    // How present somebody is they say of one connection: another tab may say otherwise (SPEC W5).
+    if (isOperationName(type) && type !== 'presence.set') {
+      return performCommand(this.#parley, type, this.#issuer.actor, input)
+    }
     return this.#issuer.perform(type, input)
   }
 }

@@ -5,6 +5,7 @@ import {
   type ControlFrame,
   type Event,
   type Hello,
+  type InputOf,
   limits,
   protocolVersion,
   type Visibility,
@@ -19,7 +20,7 @@ import { participatingIn } from '../chat/participants.ts'
 import { authenticate, type Caller } from '../chat/sessions.ts'
 import { changesSince, getConversation } from '../chat/summaries.ts'
 import type { Parley, Peer } from '../parley.ts'
-import { readCommand, readFrame } from '../validation.ts'
+import { checkCommand, readCommand, readFrame } from '../validation.ts'
 import { Again } from './again.ts'
 import { type Command, Commands } from './commands.ts'
 import { Frame } from './frame.ts'
@@ -305,8 +306,9 @@ export class Connection implements Listener, Peer {
     if (this.#state.name === 'live') this.#commands.take(frame)
   }
 
-  /** Does what only a connection can: follow, and watch presence. */
+  /** Does what only a connection can: follow, say how present its person is here, and watch others. */
   async perform(type: string, input: Record<string, unknown>): Promise<unknown> {
+    if (type === 'presence.set') return this.#setPresence(input)
     const command = readCommand(type, input)
     switch (command.type) {
       case 'conversation.follow': {
@@ -331,6 +333,11 @@ export class Connection implements Listener, Peer {
         return { presence: visible.map((userId) => this.#parley.presence.of(userId)) }
       }
     }
+  }
+
+  #setPresence(input: Record<string, unknown>): void {
+    const { state } = checkCommand('presence.set', input) as InputOf<'presence.set'>
+    this.#parley.presence.set(this, state)
   }
 
   async #lookAgain(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Presence as PresenceView } from '@parley/protocol'
+import { type Actor, wayInOf } from '../chat/actor.ts'
 import { Frame } from './frame.ts'
 import { Index } from './index-of.ts'
 import type { Listener } from './listener.ts'
@@ -8,11 +9,16 @@ const offlineAfterMs = 3_000
 const rememberedPeople = 50_000
 
 type State = 'online' | 'away'
-type Person = { listeners: Map<Listener, State>; leaving: NodeJS.Timeout | undefined }
+/** `state` is what was told last. It stays for a moment when the last connection has gone. */
+type Person = {
+  connections: Map<Listener, State>
+  state: State | 'offline'
+  leaving: NodeJS.Timeout | undefined
+}
 
 /**
- * Who is here, by open connections on this node. Weather: never stored, told only to those who asked about these very
- * people (a broadcast to everybody is how presence takes servers down).
+ * Who is here, by open connections on this node: as present as the most present of them (rule W5). Weather: never stored,
+ * told only to those who asked about these very people (a broadcast to everybody is how presence takes servers down).
  */
 export class Presence {
   readonly #people = new Map<string, Person>()
@@ -22,21 +28,24 @@ export class Presence {
 
   arrive(listener: Listener): void {
     const { userId } = listener.actor
-    const person = this.#people.get(userId) ?? { listeners: new Map(), leaving: undefined }
-    const before = this.of(userId).state
+    const person: Person = this.#people.get(userId) ?? {
+      connections: new Map(),
+      state: 'offline',
+      leaving: undefined,
+    }
     clearTimeout(person.leaving)
     person.leaving = undefined
-    person.listeners.set(listener, 'online')
+    person.connections.set(listener, 'online')
     this.#people.set(userId, person)
-    if (before !== 'online') this.#tell(userId)
+    this.#settle(userId, person)
   }
 
   leave(listener: Listener): void {
     this.watch(listener, [])
     const { userId } = listener.actor
     const person = this.#people.get(userId)
-    if (!person?.listeners.delete(listener)) return
-    if (person.listeners.size > 0) return this.#tell(userId)
+    if (!person?.connections.delete(listener)) return
+    if (person.connections.size > 0) return this.#settle(userId, person)
     this.#sawNow(userId)
     person.leaving = setTimeout(() => {
       this.#people.delete(userId)
@@ -45,22 +54,19 @@ export class Presence {
     person.leaving.unref()
   }
 
-  /** Away counts when every connection of the person says so. */
-  set(userId: string, state: State): void {
-    const person = this.#people.get(userId)
-    if (!person) return
-    const before = this.of(userId).state
-    for (const listener of person.listeners.keys()) person.listeners.set(listener, state)
-    if (this.of(userId).state !== before) this.#tell(userId)
+  /** One connection says how present its person is there. */
+  set(listener: Listener, state: State): void {
+    this.#set(listener.actor, state, (one) => one === listener)
+  }
+
+  /** The same over REST, without a connection: all those count that this session, or key, has now. */
+  setAll(actor: Actor, state: State): void {
+    this.#set(actor, state, (one) => wayInOf(one.actor) === wayInOf(actor))
   }
 
   of(userId: string): PresenceView {
-    const person = this.#people.get(userId)
-    const lastSeenAt = this.#lastSeenAt.get(userId) ?? null
-    if (!person) return { userId, state: 'offline', lastSeenAt }
-    const states = [...person.listeners.values()]
-    const away = states.length > 0 && states.every((state) => state === 'away')
-    return { userId, state: away ? 'away' : 'online', lastSeenAt }
+    const state = this.#people.get(userId)?.state ?? 'offline'
+    return { userId, state, lastSeenAt: this.#lastSeenAt.get(userId) ?? null }
   }
 
   /** Hear changes of these people, instead of those named before. The caller has checked that the listener may. */
@@ -79,6 +85,21 @@ export class Presence {
 
   close(): void {
     for (const person of this.#people.values()) clearTimeout(person.leaving)
+  }
+
+  #set({ userId }: Actor, state: State, counts: (connection: Listener) => boolean): void {
+    const person = this.#people.get(userId)
+    if (!person) return
+    for (const connection of person.connections.keys())
+      if (counts(connection)) person.connections.set(connection, state)
+    if (person.connections.size > 0) this.#settle(userId, person)
+  }
+
+  #settle(userId: string, person: Person): void {
+    const state = [...person.connections.values()].includes('online') ? 'online' : 'away'
+    if (state === person.state) return
+    person.state = state
+    this.#tell(userId)
   }
 
   #tell(userId: string): void {
