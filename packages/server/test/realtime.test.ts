@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { ServerFrame } from '@parley/protocol'
+import type { ConversationSummary, ServerFrame } from '@parley/protocol'
 import { describe, expect, test } from 'vitest'
 import type { Announcement } from '../src/chat/chat.ts'
 import { openSession } from '../src/chat/sessions.ts'
@@ -8,7 +8,7 @@ import { type Person, startServer, type TestServer } from '../src/testing.ts'
 import { isLogged } from './stage.ts'
 import { openPoll } from './streams.ts'
 import { openWire, transports } from './wires.ts'
-import { untilPassed } from './world.ts'
+import { untilPassed, upload } from './world.ts'
 
 /** ana asks, sam answers; both are in one conversation of the first inbox. */
 async function cast(server: TestServer) {
@@ -197,6 +197,29 @@ describe('a conversation heard live', () => {
     expect(reset).toMatchObject({ conversationId: null, reason: 'too_old' })
     expect(late.heard.filter(({ type }) => type === 'conversation.changed')).toEqual([])
   })
+
+  test.each(transports)(
+    '[A12] a row told over %s has links that open, as the list has',
+    async (transport) => {
+      await using server = await startServer()
+      const { ana, sam, id } = await cast(server)
+      const { cursor } = await sam.call('conversation.list', {})
+      const attachmentIds = [await upload(server, ana, id)]
+      await ana.call('message.send', { conversationId: id, clientMessageId: 'f', body: '', attachmentIds })
+      const row = Promise.withResolvers<ConversationSummary>()
+      const wire = await openWire(transport, {
+        url: server.url,
+        token: sam.token,
+        hello: { cursor },
+        hear: (frame) => frame.type === 'conversation.changed' && row.resolve(frame.summary),
+      })
+      const told = (await row.promise).lastMessage?.attachments[0]
+      const listed = (await sam.call('conversation.list', {})).conversations[0]?.lastMessage?.attachments[0]
+      for (const file of [told, listed])
+        expect((await server.rest('GET', String(file?.url))).status).toBe(200)
+      wire.close()
+    },
+  )
 
   test('[A4] a new conversation appears in the lists of the inbox’s team, and of nobody else', async () => {
     await using server = await startServer()

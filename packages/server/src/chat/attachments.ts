@@ -17,7 +17,7 @@ import { Failure, notFound } from './failure.ts'
 import { requireGrant } from './grants.ts'
 import { requireFewFiles } from './visitor-limits.ts'
 
-export { linked, linkedMessage, prepareLinks } from './attachments/links.ts'
+export { linked, linkedEvent, linkedMessage, prepareLinks } from './attachments/links.ts'
 export type { AttachmentRow } from './attachments/row.ts'
 export { type SweptBlobs, sweepAttachments } from './attachments/sweep.ts'
 

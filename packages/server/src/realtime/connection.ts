@@ -13,7 +13,7 @@ import {
 import { standingOf } from '../chat/access.ts'
 import { visiblePeople } from '../chat/acquaintance.ts'
 import { type Actor, wayInOf } from '../chat/actor.ts'
-import { linkedMessage } from '../chat/attachments.ts'
+import { linkedEvent } from '../chat/attachments.ts'
 import { Failure, knownFailure } from '../chat/failure.ts'
 import { requireOrigin } from '../chat/origins.ts'
 import { participatingIn } from '../chat/participants.ts'
@@ -126,9 +126,8 @@ export class Connection implements Listener, Peer {
 
   /** The same bytes for everybody, but for files: links to them are signed for one reader. */
   #encode(frame: Frame): Buffer | string {
-    const { event } = frame
-    if (event.type !== 'message.created' || event.message.attachments.length === 0) return frame.bytes
-    return JSON.stringify({ ...event, message: linkedMessage(this.#parley.chat, event.message, this.actor) })
+    const event = linkedEvent(this.#parley.chat, frame.event, this.actor)
+    return event === frame.event ? frame.bytes : JSON.stringify(event)
   }
 
   get isCongested(): boolean {

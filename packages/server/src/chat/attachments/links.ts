@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
-import type { Attachment, Message } from '@parley/protocol'
+import type { Attachment, Event, Message } from '@parley/protocol'
 import type { Store } from '../../store/store.ts'
 import { type Actor, wayInOf } from '../actor.ts'
 import type { Chat } from '../chat.ts'
@@ -53,6 +53,18 @@ export function linkedMessage(chat: Pick<Chat, 'store'>, message: Message, viewe
     ...message,
     attachments: message.attachments.map((attachment) => linked(chat, attachment, viewer)),
   }
+}
+
+/** The same for an event; one that shows no files is given back as it is. */
+export function linkedEvent(chat: Pick<Chat, 'store'>, event: Event, viewer: Viewer): Event {
+  if (event.type === 'message.created') {
+    const message = linkedMessage(chat, event.message, viewer)
+    return message === event.message ? event : { ...event, message }
+  }
+  if (event.type !== 'conversation.changed' || !event.summary.lastMessage) return event
+  const lastMessage = linkedMessage(chat, event.summary.lastMessage, viewer)
+  if (lastMessage === event.summary.lastMessage) return event
+  return { ...event, summary: { ...event.summary, lastMessage } }
 }
 
 /** The workspace that a link belongs to, or null if we never gave out this link, or it has expired. */
