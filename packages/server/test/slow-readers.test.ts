@@ -103,7 +103,7 @@ test('[R7] [T12] who reads may be told of far more changed conversations than th
     }
     const wire = await openWire(transport, { ...sam, hello: { cursor }, hear })
     const missing = () => written.filter((id) => !told.has(id))
-    await expect.poll(missing, { timeout: 10_000, message: transport }).toEqual([])
+    await expect.poll(missing, { timeout: 30_000, message: transport }).toEqual([])
     wire.close()
   }
-})
+}, 120_000)
