@@ -109,7 +109,10 @@ export async function updateUser(
   })
 }
 
-/** Owners who can sign in. Locked in order, so that of two who remove each other the second finds itself the last. */
+/**
+ * Owners who can sign in. Locked in order, so that of two who remove each other the second finds itself the last; their keys
+ * stay free for whoever holds a conversation and lets them in (`admit`), which would be the other way round.
+ */
 async function lockOwners(db: Db, workspaceId: string): Promise<string[]> {
   const rows = await db
     .selectFrom('person')
@@ -118,7 +121,7 @@ async function lockOwners(db: Db, workspaceId: string): Promise<string[]> {
     .where('role', '=', 'owner')
     .where('deactivated_at', 'is', null)
     .orderBy('id')
-    .forUpdate()
+    .forNoKeyUpdate()
     .execute()
   return rows.map((row) => row.id)
 }
@@ -140,7 +143,7 @@ export async function personById(
     .selectAll()
     .where('workspace_id', '=', workspaceId)
     .where('id', '=', userId)
-    .$if(lock, (query) => query.forUpdate())
+    .$if(lock, (query) => query.forNoKeyUpdate())
     .executeTakeFirstOrThrow(notFound)
 }
 

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import pg from 'pg'
 import { expect, test } from 'vitest'
 import { startServer } from '../testing.ts'
 import { answersOf, asked, gathered } from './gathered.ts'
@@ -70,6 +71,17 @@ test('what the store refuses is refused to whoever asked it, and to nobody else 
     { status: 'fulfilled', value: 20 },
   ])
   expect(statements).toBe(4)
+})
+
+test('a store that goes away is asked once for all who asked', async () => {
+  let statements = 0
+  const ask = gathered<number, number>(async () => {
+    statements++
+    throw Object.assign(new pg.DatabaseError('terminating connection', 0, 'error'), { code: '57P01' })
+  })
+  const answers = await Promise.allSettled([1, 2, 3].map((question) => ask(nowhere, question)))
+  expect(answers).toMatchObject(answers.map(() => ({ status: 'rejected', reason: { code: '57P01' } })))
+  expect(statements).toBe(1)
 })
 
 test('in a transaction it asks within that, and sees what was written there', async () => {

@@ -93,13 +93,15 @@ class Gathering<Question, Answer> {
       const answers = await this.#askEach(lot.map(({ question }) => question))
       for (const [place, answer] of answers.entries()) lot[place]?.resolve(answer)
     } catch (error) {
-      // What one of them asks may be what the store refuses: the others must not hear of it.
-      if (lot.length > 1 && error instanceof pg.DatabaseError)
-        for (const entry of lot) await this.#answer([entry])
+      // The others must not hear of it. An outage is everybody's: asked one by one, the last would wait for all before it.
+      if (lot.length > 1 && isRefusedData(error)) for (const entry of lot) await this.#answer([entry])
       else for (const { reject } of lot) reject(error)
     }
   }
 }
+
+/** What one of them asked cannot be read, a text that is no id for one (SQLSTATE class 22). */
+const isRefusedData = (error: unknown) => error instanceof pg.DatabaseError && error.code?.startsWith('22')
 
 /**
  * The questions as rows `q` of a statement, in columns of these types, with `place` counting from 1. What answers one stands
